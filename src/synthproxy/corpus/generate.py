@@ -1,0 +1,195 @@
+"""Making a corpus: drawing, rendering and embedding on all cores, resumable at any moment.
+
+Each worker thread makes whole shards by itself, from drawing to writing: the engine and PyTorch release the
+interpreter lock, so rendering in one thread overlaps with embedding in another, and nothing is handed over.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthproxy.corpus.rendering import Rendering
+from synthproxy.corpus.sampling import draw_audible
+from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
+from synthproxy.errors import InvalidInputError
+from synthproxy.synths import Synth
+from synthproxy.synths.space import Floats
+
+if TYPE_CHECKING:
+    from synthproxy.audio.base import AudioModel
+
+BATCH = 32
+"""Clips embedded at once. Fixed, and short batches are filled up: an embedding must not depend on its company."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of items done and the number of all."""
+
+MakeShard = Callable[[int, threading.Event], Shard]
+
+
+class StoppedError(Exception):
+    """A worker was asked to give up its shard."""
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """What a run made: items of the whole corpus, items made now, and how many presets were drawn per audible one."""
+
+    size: int
+    made: int
+    draws_per_preset: float
+
+
+def generate(
+    path: Path,
+    synth: Synth,
+    audio_model: AudioModel,
+    *,
+    size: int,
+    seed: int = 0,
+    first: int = 0,
+    rendering: Rendering | None = None,
+    keep_audio: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> GenerationResult:
+    """Make a corpus of synthetic presets, or complete the one that was begun at ``path``.
+
+    Args:
+        size, seed, first: items ``first`` to ``first + size`` of the endless corpus with this seed.
+        workers: threads; all cores by default. The result does not depend on it.
+        progress: see :data:`Progress`.
+
+    Raises:
+        IncompatibleError: a corpus of other settings is there.
+        KeyboardInterrupt: finished shards are kept; the same call continues.
+    """
+    info = CorpusInfo(
+        synth=synth.name,
+        space=synth.space,
+        audio_model=audio_model.name,
+        audio_model_identity=audio_model.identity,
+        dimension=audio_model.dimension,
+        sample_rate=audio_model.sample_rate,
+        size=size,
+        rendering=rendering or Rendering(),
+        seed=seed,
+        first=first,
+        keeps_audio=keep_audio,
+    )
+    corpus = Corpus.create(path, info)
+
+    def make(number: int, stop: threading.Event) -> Shard:
+        parts = []
+        for rows in batches(info.rows(number)):
+            if stop.is_set():
+                raise StoppedError
+            items = [first + row for row in rows]
+            draws = draw_audible(synth, info.rendering, info.sample_rate, seed, items)
+            embeddings = embed_batch(audio_model, draws.audio)
+            parts.append(Shard(draws.presets, embeddings, draws.attempts, draws.audio if keep_audio else None))
+        return join(parts)
+
+    made = complete(corpus, make, workers=workers, progress=progress)
+    return GenerationResult(size, made, float(corpus.attempts().mean()))
+
+
+def embed_batch(audio_model: AudioModel, audio: Floats) -> Floats:
+    """Embeddings of at most ``BATCH`` clips, (n, samples) to (n, dimension), always computed as a full batch."""
+    import torch
+
+    full = np.zeros((BATCH, audio.shape[1]), dtype=np.float32)
+    full[: len(audio)] = audio
+    with torch.inference_mode():
+        embeddings = audio_model.embed(torch.from_numpy(full)).numpy()
+    return np.asarray(embeddings[: len(audio)], dtype=np.float32)
+
+
+def join(parts: list[Shard]) -> Shard:
+    """One shard of several smaller ones."""
+    audio = [part.audio for part in parts if part.audio is not None]
+    return Shard(
+        np.concatenate([part.presets for part in parts]),
+        np.concatenate([part.embeddings for part in parts]),
+        np.concatenate([part.attempts for part in parts]),
+        np.concatenate(audio) if audio else None,
+        [name for part in parts for name in part.names],
+        [origin for part in parts for origin in part.origins],
+    )
+
+
+def batches(rows: range) -> Iterator[range]:
+    for start in range(rows.start, rows.stop, BATCH):
+        yield range(start, min(start + BATCH, rows.stop))
+
+
+def complete(corpus: Corpus, make: MakeShard, *, workers: int | None = None, progress: Progress | None = None) -> int:
+    """Make every missing shard of a corpus and return the number of items made.
+
+    Args:
+        make: computes a shard; it is given the shard's number and an event that asks it to stop.
+    """
+    count = workers or os.cpu_count() or 1
+    if count < 1:
+        raise InvalidInputError(f"at least one worker is needed, got {workers}")
+    missing = corpus.missing_shards()
+    total = sum(len(corpus.info.rows(number)) for number in missing)
+    before = corpus.info.size - total
+    made = 0
+    stop = threading.Event()
+
+    def work(number: int) -> int:
+        corpus.write_shard(number, make(number, stop))
+        return len(corpus.info.rows(number))
+
+    with _one_torch_thread(), ThreadPoolExecutor(count, thread_name_prefix="corpus") as pool:
+        queue = iter(missing)
+        running: set[Future[int]] = set()
+        try:
+            # Only as many shards as workers are under way, so that memory stays flat and a failure ends the run soon.
+            for number in queue:
+                running.add(pool.submit(work, number))
+                if len(running) == count:
+                    made += _collect(running, progress, before + made, corpus.info.size)
+            while running:
+                made += _collect(running, progress, before + made, corpus.info.size)
+        except BaseException:
+            stop.set()
+            raise
+    return made
+
+
+def _collect(running: set[Future[int]], progress: Progress | None, done_before: int, size: int) -> int:
+    """Wait until at least one shard is finished, take the finished out of ``running``, and count their items."""
+    while True:
+        # A bounded wait lets Ctrl-C through.
+        finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+        if finished:
+            break
+    running -= finished
+    made = sum(future.result() for future in finished)
+    if progress:
+        progress(done_before + made, size)
+    return made
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Workers are the parallelism: one PyTorch thread each is fastest, and makes results independent of the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,121 @@
+"""Importing presets that people made: brought onto the space's grid, without duplicates and silent ones."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthproxy.corpus.generate import Progress, StoppedError, batches, complete, embed_batch, join
+from synthproxy.corpus.rendering import Rendering, is_audible, may_be_audible, render_clip
+from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
+from synthproxy.errors import InvalidInputError
+from synthproxy.synths import NamedPreset, Note, Synth
+
+if TYPE_CHECKING:
+    from synthproxy.audio.base import AudioModel
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """How many presets were found, how many were duplicates or silent, and how many are in the corpus."""
+
+    found: int
+    duplicates: int
+    silent: int
+    kept: int
+
+
+def collect_presets(paths: Sequence[Path], synth: Synth, note: Note) -> list[NamedPreset]:
+    """The presets of files, and of all the synth's preset files in folders, in a fixed order.
+
+    Raises:
+        InvalidInputError: a path does not exist, a folder holds no preset file, or a file cannot be read.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() == synth.suffix and p.is_file())
+            if not inside:
+                raise InvalidInputError(f"{path}: no {synth.suffix} file in this folder")
+            files += inside
+        else:
+            files.append(path)
+    return [preset for file in files for preset in synth.read_presets(file, note)]
+
+
+def without_duplicates(presets: Sequence[NamedPreset]) -> list[NamedPreset]:
+    """The presets whose vector did not occur before."""
+    seen: dict[bytes, NamedPreset] = {}
+    for preset in presets:
+        seen.setdefault(preset.vector.tobytes(), preset)
+    return list(seen.values())
+
+
+def import_presets(
+    path: Path,
+    files: Sequence[Path],
+    synth: Synth,
+    audio_model: AudioModel,
+    *,
+    rendering: Rendering | None = None,
+    keep_audio: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> ImportResult:
+    """Make a corpus of hand-crafted presets, or complete the one that was begun at ``path``.
+
+    Numerical values are clipped to the space's intervals, all values snapped to its grids, and held parameters left
+    at their defaults; duplicates and presets outside the loudness gate are dropped; names and origins are kept.
+    """
+    settings = rendering or Rendering()
+    found = collect_presets(files, synth, settings.note)
+    presets = without_duplicates(found)
+    info = CorpusInfo(
+        synth=synth.name,
+        space=synth.space,
+        audio_model=audio_model.name,
+        audio_model_identity=audio_model.identity,
+        dimension=audio_model.dimension,
+        sample_rate=audio_model.sample_rate,
+        size=len(presets),
+        rendering=settings,
+        kind="hand-crafted",
+        keeps_audio=keep_audio,
+        source_digest=hashlib.sha256(b"".join(p.vector.tobytes() for p in presets)).hexdigest(),
+    )
+    corpus = Corpus.create(path, info)
+
+    def make(number: int, stop: threading.Event) -> Shard:
+        parts = []
+        for rows in batches(info.rows(number)):
+            if stop.is_set():
+                raise StoppedError
+            parts.append(_import_batch(presets[rows.start : rows.stop], synth, audio_model, info))
+        return join(parts)
+
+    complete(corpus, make, workers=workers, progress=progress)
+    kept = len(corpus)
+    return ImportResult(len(found), len(found) - len(presets), len(presets) - kept, kept)
+
+
+def _import_batch(presets: Sequence[NamedPreset], synth: Synth, audio_model: AudioModel, info: CorpusInfo) -> Shard:
+    vectors = np.stack([p.vector for p in presets])
+    audio = np.zeros((len(presets), round(info.seconds * info.sample_rate)), dtype=np.float32)
+    audible = np.zeros(len(presets), dtype=np.uint16)
+    for i in np.nonzero(may_be_audible(synth, vectors, info.rendering, info.sample_rate))[0]:
+        audio[i] = render_clip(synth, vectors[i], info.rendering, info.sample_rate)
+        audible[i] = is_audible(audio[i], info.rendering)
+    return Shard(
+        vectors,
+        embed_batch(audio_model, np.where(audible[:, None] > 0, audio, np.float32(0))),
+        audible,
+        audio if info.keeps_audio else None,
+        [p.name for p in presets],
+        [p.origin for p in presets],
+    )
