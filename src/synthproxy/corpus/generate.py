@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthproxy.allocator import keep_large_blocks
 from synthproxy.corpus.rendering import Rendering
 from synthproxy.corpus.sampling import draw_audible
 from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
@@ -138,6 +139,7 @@ def complete(corpus: Corpus, make: MakeShard, *, workers: int | None = None, pro
     Args:
         make: computes a shard; it is given the shard's number and an event that asks it to stop.
     """
+    keep_large_blocks()
     count = workers or os.cpu_count() or 1
     if count < 1:
         raise InvalidInputError(f"at least one worker is needed, got {workers}")

@@ -1,0 +1,137 @@
+"""Audio models without weights: the published baselines ``mel128``, ``mfcc40``, ``mstft`` and our default ``mel``.
+
+Where the paper is silent about a baseline, its public code (pcmbs/synth-proxy) decides: mel bands on HTK's scale with
+peaks of 1, a Hann window of unit energy, powers floored at −80 dB re 1 whatever the loudest frame is. Its constant
+shift and scale of the dB values is left out: no ranking depends on them.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from synthproxy.audio.base import embed_in_chunks
+from synthproxy.audio.features import (
+    MelSettings,
+    MelSpectrogram,
+    decibels,
+    log_multi_resolution_spectrogram,
+    mfcc,
+)
+
+BASELINE_RATE: Final = 44_100
+BASELINE_POWER_FLOOR: Final = 1e-8
+BASELINE_MEL: Final = MelSettings(
+    sample_rate=BASELINE_RATE,
+    n_fft=2048,
+    hop=1024,
+    window_length=2048,
+    n_mels=128,
+    f_min=20.0,
+    f_max=16_000.0,
+    scale="htk",
+    unit_energy_window=True,
+)
+BASELINE_COEFFICIENTS: Final = 40
+MULTI_RESOLUTION_SIZES: Final = (64, 128, 256, 512, 1024, 2048, 4096)
+
+DEFAULT_MEL: Final = MelSettings(
+    sample_rate=32_000,
+    n_fft=1024,
+    hop=512,
+    window_length=1024,
+    n_mels=128,
+    f_min=20.0,
+    f_max=16_000.0,
+    scale="slaney",
+)
+DEFAULT_MEL_FLOOR: Final = 1e-6
+DEFAULT_MEL_SHIFT: Final = 6.0
+DEFAULT_MEL_SCALE: Final = 5.0
+
+CLIPS_PER_CHUNK: Final = 2
+
+
+@dataclass(frozen=True, eq=False)
+class HandmadeModel:
+    """A fixed feature as an audio model (see :class:`~synthproxy.audio.base.AudioModel`).
+
+    ``measure`` maps (clips, samples) to (clips, dimension); ``settings`` is text that holds every number it depends on;
+    ``shortest`` is the fewest samples it accepts.
+    """
+
+    name: str
+    sample_rate: int
+    dimension: int
+    settings: str
+    shortest: int
+    measure: Callable[[Tensor], Tensor]
+    parameters: int = 0
+
+    @property
+    def identity(self) -> str:
+        """Name and a digest of every setting."""
+        return f"{self.name}:{hashlib.sha256(self.settings.encode()).hexdigest()[:16]}"
+
+    def embed(self, audio: Tensor) -> Tensor:
+        """Embed (batch, samples) at ``sample_rate`` Hz as (batch, dimension)."""
+        return embed_in_chunks(audio, self.measure, clips=CLIPS_PER_CHUNK, shortest=self.shortest)
+
+
+def mel() -> HandmadeModel:
+    """Our default: 128 log-mel bands at 32 kHz, their mean over time, then their mean change from frame to frame.
+
+    Levels are ln(power + 1e-6), shifted and scaled to about −1.6 (silence) … 2 (loud), so that a proxy can learn them
+    as they are. The second half tells a steady tone from a plucked or modulated one of the same average.
+    """
+    spectrogram = MelSpectrogram(DEFAULT_MEL)
+
+    def measure(audio: Tensor) -> Tensor:
+        level = (spectrogram(audio) + DEFAULT_MEL_FLOOR).log()
+        mean = (level.mean(dim=-1) + DEFAULT_MEL_SHIFT) / DEFAULT_MEL_SCALE
+        change = level.diff(dim=-1).abs().mean(dim=-1) / DEFAULT_MEL_SCALE
+        return torch.cat([mean, change], dim=-1)
+
+    settings = repr((DEFAULT_MEL, DEFAULT_MEL_FLOOR, DEFAULT_MEL_SHIFT, DEFAULT_MEL_SCALE))
+    return HandmadeModel("mel", DEFAULT_MEL.sample_rate, 2 * DEFAULT_MEL.n_mels, settings, DEFAULT_MEL.n_fft, measure)
+
+
+def mel128() -> HandmadeModel:
+    """Published baseline: levels in dB of 128 mel bands, mean over time."""
+    spectrogram = MelSpectrogram(BASELINE_MEL)
+
+    def measure(audio: Tensor) -> Tensor:
+        return decibels(spectrogram(audio), floor=BASELINE_POWER_FLOOR).mean(dim=-1)
+
+    settings = repr((BASELINE_MEL, BASELINE_POWER_FLOOR))
+    return HandmadeModel("mel128", BASELINE_RATE, BASELINE_MEL.n_mels, settings, BASELINE_MEL.n_fft, measure)
+
+
+def mfcc40() -> HandmadeModel:
+    """Published baseline: 40 MFCCs of the same mel levels, mean over time."""
+    spectrogram = MelSpectrogram(BASELINE_MEL)
+
+    def measure(audio: Tensor) -> Tensor:
+        level = decibels(spectrogram(audio), floor=BASELINE_POWER_FLOOR).mean(dim=-1, keepdim=True)
+        # The DCT is linear: taken of the mean, it is the mean of the coefficients.
+        return mfcc(level, BASELINE_COEFFICIENTS)[..., 0]
+
+    settings = repr((BASELINE_MEL, BASELINE_POWER_FLOOR, BASELINE_COEFFICIENTS))
+    return HandmadeModel("mfcc40", BASELINE_RATE, BASELINE_COEFFICIENTS, settings, BASELINE_MEL.n_fft, measure)
+
+
+def mstft() -> HandmadeModel:
+    """Published baseline: levels in dB of spectra of seven FFT sizes, mean over time, joined."""
+
+    def measure(audio: Tensor) -> Tensor:
+        levels = log_multi_resolution_spectrogram(
+            audio, n_fft_sizes=MULTI_RESOLUTION_SIZES, power_floor=BASELINE_POWER_FLOOR
+        )
+        return torch.cat([level.mean(dim=-1) for level in levels], dim=-1)
+
+    settings = repr((BASELINE_RATE, MULTI_RESOLUTION_SIZES, BASELINE_POWER_FLOOR))
+    dimension = sum(n_fft // 2 + 1 for n_fft in MULTI_RESOLUTION_SIZES)
+    return HandmadeModel("mstft", BASELINE_RATE, dimension, settings, max(MULTI_RESOLUTION_SIZES), measure)

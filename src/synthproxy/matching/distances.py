@@ -1,0 +1,201 @@
+"""How far a sound is from its target: the four published distances and their mean, and a quicker one to search by.
+
+STFT, multi-resolution STFT and mel distance are each spectral convergence plus the L1 distance of log magnitudes, as in
+``auraloss`` (Steinmetz and Reiss, 2020); MFCCD is the L1 distance of mel-frequency cepstra without the level. All are
+taken per clip, so that a value does not depend on what else is in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthproxy.audio.features import (
+    ESTIMATOR_MEL,
+    ESTIMATOR_POWER_FLOOR,
+    MelSpectrogram,
+    decibels,
+    hann_window,
+    mfcc,
+    slaney_mel_bank,
+    spectrogram,
+)
+
+SAMPLE_RATE = 32_000
+MINIMUM_SAMPLES = 4096
+"""Shorter sounds are padded with zeros: the longest analysis window must fit."""
+
+_POWER_FLOOR = 1e-8
+_MFCC_WEIGHT = 0.25
+_N_MFCC = 40
+_N_MELS = 128
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """FFT size, hop and window length of one short-time spectrum, in samples."""
+
+    n_fft: int
+    hop: int
+    window_length: int
+
+
+STFT = Resolution(1024, 256, 1024)
+MULTI_RESOLUTION = (Resolution(1024, 120, 600), Resolution(2048, 240, 1200), Resolution(512, 50, 240))
+SEARCH_RESOLUTION = Resolution(1024, 512, 1024)
+
+
+@dataclass(frozen=True)
+class Distances:
+    """The published distances of one sound from its target; lower is closer. ``a_mean`` is the mean of the four."""
+
+    stft: float
+    mstft: float
+    mel: float
+    mfccd: float
+
+    @property
+    def a_mean(self) -> float:
+        """Mean of the four."""
+        return (self.stft + self.mstft + self.mel + self.mfccd) / 4
+
+    def to_dict(self) -> dict[str, float]:
+        """The four and their mean, by name."""
+        return {**asdict(self), "a_mean": self.a_mean}
+
+
+def rms(audio: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Root mean square over the last axis."""
+    return np.asarray(np.sqrt(np.mean(np.square(audio, dtype=np.float64), axis=-1)))
+
+
+def matching_gain(sound: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Factors that bring sounds, (..., samples), to the target's RMS; 1 for a silent sound."""
+    level = rms(sound)
+    return np.where(level > 0, rms(target) / np.where(level > 0, level, 1.0), 1.0)
+
+
+def distances(sound: NDArray[np.float32], target: NDArray[np.float32], *, level_matched: bool = False) -> Distances:
+    """The published distances, with their published settings.
+
+    Args:
+        sound, target: mono float32, (samples,), at 32 kHz; the shorter is padded with zeros at its end.
+        level_matched: first scale the sound to the target's RMS.
+    """
+    length = max(len(sound), len(target), MINIMUM_SAMPLES)
+    x, y = (np.pad(audio, (0, length - len(audio))) for audio in (sound, target))
+    if level_matched:
+        x = (x * matching_gain(x, y)).astype(np.float32)
+    pair = torch.from_numpy(np.stack([x, y]))
+    with torch.inference_mode():
+        magnitudes = _magnitudes(pair, STFT)
+        return Distances(
+            stft=_spectral_distance(magnitudes),
+            mstft=float(np.mean([_spectral_distance(_magnitudes(pair, r)) for r in MULTI_RESOLUTION])),
+            mel=_spectral_distance(_mel_bank() @ magnitudes),
+            mfccd=_MFCC_WEIGHT * _l1(_cepstra(pair)),
+        )
+
+
+def _magnitudes(audio: Tensor, resolution: Resolution) -> Tensor:
+    window = hann_window(resolution.window_length, periodic=True)
+    return spectrogram(
+        audio, n_fft=resolution.n_fft, hop=resolution.hop, window=window, magnitude=True, power_floor=_POWER_FLOOR
+    )
+
+
+def _spectral_distance(pair: Tensor) -> float:
+    sound, target = pair
+    convergence = torch.linalg.norm(target - sound) / torch.linalg.norm(target)
+    return float(convergence) + _l1(pair.log())
+
+
+def _l1(pair: Tensor) -> float:
+    return float((pair[0] - pair[1]).abs().mean())
+
+
+def _cepstra(audio: Tensor) -> Tensor:
+    return mfcc(decibels(_estimator_mel()(audio), floor=ESTIMATOR_POWER_FLOOR), _N_MFCC)[:, 1:]
+
+
+@cache
+def _mel_bank() -> Tensor:
+    return slaney_mel_bank(_N_MELS, STFT.n_fft, SAMPLE_RATE, 0.0, SAMPLE_RATE / 2)
+
+
+@cache
+def _estimator_mel() -> MelSpectrogram:
+    return MelSpectrogram(ESTIMATOR_MEL)
+
+
+class SearchDistance:
+    """Level-matched distance of many sounds from one target, at a fifth of the cost of :func:`distances`.
+
+    One short-time spectrum serves three terms: spectral convergence and log-magnitude distance of the spectrum and of
+    its mel bands, and the L1 distance of the mel cepstrum. It is what searches minimise, and never reported alone.
+
+    Args:
+        target: mono float32, (samples,), at 32 kHz.
+    """
+
+    def __init__(self, target: NDArray[np.float32]) -> None:
+        self.length = max(len(target), MINIMUM_SAMPLES)
+        self.target = np.pad(target, (0, self.length - len(target)))
+        self._level = rms(self.target)
+        self._features = self._analyse(torch.from_numpy(self.target)[None])
+        self._norms = [torch.linalg.norm(f) for f in self._features[:2]]
+
+    def _analyse(self, audio: Tensor) -> list[Tensor]:
+        """Magnitudes, mel magnitudes, their logarithms, and the mel cepstrum: each (n, bands, frames)."""
+        with torch.inference_mode():
+            window = hann_window(SEARCH_RESOLUTION.window_length, periodic=True)
+            magnitudes = spectrogram(
+                audio,
+                n_fft=SEARCH_RESOLUTION.n_fft,
+                hop=SEARCH_RESOLUTION.hop,
+                window=window,
+                magnitude=True,
+                power_floor=_POWER_FLOOR,
+            )
+            mel = _mel_bank() @ magnitudes
+            log_mel = mel.log()
+            # ln to dB of power: 20 / ln 10, as in the cepstral distance that this stands for.
+            return [magnitudes, mel, magnitudes.log(), log_mel, mfcc(log_mel * _DECIBELS, _N_MFCC)[:, 1:]]
+
+    def __call__(self, audio: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distances (n,) and the gains (n,) that match the sounds' levels to the target's.
+
+        A silent sound, or one with samples that are not finite, is infinitely far.
+        """
+        values = np.full(len(audio), np.inf)
+        gains = np.ones(len(audio))
+        for i, sound in enumerate(audio):
+            # One sound at a time stays in the processor's cache; a batch is slower.
+            level = float(rms(sound)) * np.sqrt(len(sound) / self.length)
+            if not np.isfinite(level) or level <= 0:
+                continue
+            gains[i] = self._level / level
+            scaled = np.zeros(self.length, dtype=np.float32)
+            scaled[: len(sound)] = sound[: self.length]
+            values[i] = self._compare(torch.from_numpy(scaled * np.float32(gains[i]))[None])
+        return values, gains
+
+    def _compare(self, audio: Tensor) -> float:
+        features = self._analyse(audio)
+        with torch.inference_mode():
+            convergence = [
+                float(torch.linalg.norm(f - t) / norm)
+                for f, t, norm in zip(features[:2], self._features[:2], self._norms, strict=True)
+            ]
+            l1 = [float((f - t).abs().mean()) for f, t in zip(features[2:], self._features[2:], strict=True)]
+        # The spectrum stands for two of the four published distances, STFT and multi-resolution STFT.
+        return (2 * (convergence[0] + l1[0]) + convergence[1] + l1[1] + _MFCC_WEIGHT * l1[2]) / 4
+
+
+_DECIBELS = 20 / float(np.log(10))

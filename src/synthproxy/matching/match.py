@@ -1,0 +1,216 @@
+"""Matching: from a sound to presets, in stages, within a budget. The best so far is always there.
+
+*Propose* candidates from corpora and at random, render and re-rank them at every note the target may be, *search* by
+evolution, *refine* by CMA-ES, and return different good candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthproxy.corpus import Corpus
+from synthproxy.matching.budget import Budget
+from synthproxy.matching.candidates import Bench, Candidate, nearest
+from synthproxy.matching.distances import SAMPLE_RATE, Distances, distances
+from synthproxy.matching.proxy_bank import ProxyBank
+from synthproxy.matching.refine import refine
+from synthproxy.matching.retrieval import retrieve
+from synthproxy.matching.search import SearchSettings, evolve, random_candidates
+from synthproxy.matching.target import Target
+from synthproxy.synths import Synth
+from synthproxy.synths.base import BoundsLoudness
+
+SEARCH_UNTIL = 0.8
+"""Part of the budget after which refinement takes over from evolution."""
+
+
+@dataclass(frozen=True)
+class MatchSettings:
+    """How a match is made.
+
+    Args:
+        retrieved: presets taken from each corpus.
+        random: presets drawn from the space, beside those of the corpora.
+        proposal_part: part of the budget that proposing may take.
+        top: candidates returned.
+        difference: least mean difference between two returned sounds, in dB of their mel spectra.
+        seed: of everything random.
+        search: settings of the evolution.
+    """
+
+    retrieved: int = 256
+    random: int = 256
+    proposal_part: float = 0.25
+    top: int = 5
+    difference: float = 1.0
+    seed: int = 0
+    search: SearchSettings = field(default_factory=SearchSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """One result: the candidate, its sound at the target's level, and how far it is by the published distances."""
+
+    candidate: Candidate
+    audio: NDArray[np.float32]
+    raw: Distances
+    level_matched: Distances
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a match stands: stage, part of the budget used (0–1), search distance of the best, renders so far."""
+
+    stage: str
+    used: float
+    distance: float
+    renders: int
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What an interrupted match needs to go on: the scored population, and the part of the budget it has used."""
+
+    population: tuple[Candidate, ...]
+    used: float
+
+
+Report = Callable[[Progress, State], None]
+"""Called after each step, with what is known so far."""
+
+
+def match(
+    synth: Synth,
+    target: Target,
+    budget: Budget,
+    *,
+    corpora: Sequence[Corpus] = (),
+    settings: MatchSettings | None = None,
+    start: State | None = None,
+    report: Report | None = None,
+    stop: Callable[[], bool] | None = None,
+    proxy: ProxyBank | None = None,
+    workers: int | None = None,
+) -> list[Match]:
+    """Find presets that sound like the target.
+
+    Args:
+        budget: seconds or renders; with a number of renders the result is reproducible.
+        corpora: banks to retrieve from; without any, proposals are random.
+        start: where an interrupted match of the same target stopped.
+        proxy: a trained proxy to look through many presets with before any is rendered.
+        report: called after each step; see :data:`Report`.
+        stop: asked after each step; when it says yes, the best so far is returned.
+
+    Returns:
+        Different good matches, the nearest first.
+    """
+    settings = settings or MatchSettings()
+    generator = np.random.default_rng(settings.seed if start is None else (settings.seed, len(start.population)))
+    with Bench(synth, target.audio, workers) as bench:
+        stage = "propose"
+
+        def going(until: float) -> Callable[[Sequence[Candidate]], bool]:
+            def ask(population: Sequence[Candidate]) -> bool:
+                used = budget.used(bench.renders)
+                if report:
+                    nearest_so_far = population[0].distance if population else float("inf")
+                    report(Progress(stage, used, nearest_so_far, bench.renders), State(tuple(population), used))
+                return used < until and not (stop and stop())
+
+            return ask
+
+        population = (
+            list(start.population) if start else _propose(bench, target, corpora, proxy, settings, generator, going)
+        )
+        stage = "search"
+        population = evolve(bench, population, generator, keep_going=going(SEARCH_UNTIL), settings=settings.search)
+        stage = "refine"
+        population = refine(bench, population, generator, keep_going=going(1.0))
+        return conclude(bench, population, settings)
+
+
+def conclude(bench: Bench, population: Sequence[Candidate], settings: MatchSettings) -> list[Match]:
+    """Measure the nearest candidates by the published distances and pick different ones, the nearest first."""
+    results: list[Match] = []
+    spectra: list[NDArray[np.float32]] = []
+    for candidate in population:
+        audio = bench.render(candidate)
+        if not np.isfinite(candidate.distance):
+            continue
+        spectrum = _mel_levels(audio * np.float32(candidate.gain))
+        if any(np.abs(spectrum - other).mean() < settings.difference for other in spectra):
+            continue
+        spectra.append(spectrum)
+        results.append(
+            Match(
+                candidate,
+                audio * np.float32(candidate.gain),
+                distances(audio, bench.target),
+                distances(audio, bench.target, level_matched=True),
+            )
+        )
+        if len(results) == settings.top:
+            break
+    return results
+
+
+def _propose(
+    bench: Bench,
+    target: Target,
+    corpora: Sequence[Corpus],
+    proxy: ProxyBank | None,
+    settings: MatchSettings,
+    generator: np.random.Generator,
+    going: Callable[[float], Callable[[Sequence[Candidate]], bool]],
+) -> list[Candidate]:
+    """Candidates from corpora, the proxy and at random, rendered; then the nearest with notes of other lengths."""
+    proposals = [c for corpus in corpora for c in retrieve(corpus, bench.synth, target, settings.retrieved)]
+    if proxy:
+        proposals += proxy.propose(bench.synth, target, [c.preset for c in proposals], settings.retrieved, generator)
+    drawn = random_candidates(bench.synth.space, target.notes, 4 * settings.random, generator)
+    proposals += _audible(bench, drawn)[: settings.random]
+    scored: list[Candidate] = []
+    keep_going = going(settings.proposal_part)
+    for step in range(0, len(proposals), _STEP):
+        scored = nearest([*scored, *bench.score(proposals[step : step + _STEP])], settings.search.population)
+        if not keep_going(scored):
+            break
+    if len(target.durations) > 1:
+        others = [
+            replace(c, note=replace(c.note, duration=length)) for c in scored[:_TRIED] for length in target.durations
+        ]
+        scored = nearest([*scored, *bench.score(others)], settings.search.population)
+    return scored
+
+
+_STEP = 32
+_TRIED = 8
+
+
+def _audible(bench: Bench, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that are not certain to be all but silent, as far as the synth can tell without rendering."""
+    synth = bench.synth
+    if not candidates or not isinstance(synth, BoundsLoudness):
+        return list(candidates)
+    presets = np.stack([c.preset for c in candidates])
+    bound = synth.loudness_bound(presets, candidates[0].note, bench.seconds, SAMPLE_RATE)
+    return [c for c, loudest in zip(candidates, bound, strict=True) if loudest > _BARELY_AUDIBLE]
+
+
+_BARELY_AUDIBLE = 0.003
+
+
+def _mel_levels(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    import torch
+
+    from synthproxy.audio.features import ESTIMATOR_MEL, MelSpectrogram, decibels
+
+    with torch.inference_mode():
+        padded = np.pad(audio, (0, max(0, 4096 - len(audio))))
+        power = MelSpectrogram(ESTIMATOR_MEL)(torch.from_numpy(padded)[None])
+        return np.asarray(decibels(power, floor=1e-8)[0].numpy())

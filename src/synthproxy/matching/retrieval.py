@@ -1,0 +1,104 @@
+"""Retrieval: the presets of a corpus whose stored embeddings are nearest to the target's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthproxy.audio.io import resample
+from synthproxy.audio.registry import get_audio_model
+from synthproxy.corpus import Corpus
+from synthproxy.corpus.generate import embed_batch
+from synthproxy.errors import IncompatibleError
+from synthproxy.matching.candidates import Candidate
+from synthproxy.matching.distances import SAMPLE_RATE, matching_gain
+from synthproxy.matching.target import Target
+from synthproxy.synths import Note, PresetSpace, Synth
+from synthproxy.synths.space import Floats
+
+_BLOCK = 4096
+
+
+def retrieve(corpus: Corpus, synth: Synth, target: Target, count: int) -> list[Candidate]:
+    """The ``count`` presets of a corpus nearest to the target by L1 distance of embeddings, nearest first.
+
+    The corpus may be one of another space of the same synth.
+
+    Raises:
+        IncompatibleError: the corpus is of another synth, or its audio model has changed since.
+    """
+    info = corpus.info
+    queries = embed_target(target, info.audio_model, info.audio_model_identity, info.note, info.seconds)
+    vectors = in_space(corpus.presets(), info.space, synth.space)
+    return nearest_by_embedding(vectors, corpus.embeddings(), queries, target, count, "retrieval")
+
+
+def nearest_by_embedding(
+    presets: Floats, embeddings: Floats, queries: Floats, target: Target, count: int, origin: str
+) -> list[Candidate]:
+    """Candidates of the presets whose embeddings are nearest to any of the queries.
+
+    Args:
+        presets, embeddings: (n, free) and (n, dimension).
+        queries: (notes, dimension), one for each of the target's possible notes.
+    """
+    found: list[tuple[float, int, Note]] = []
+    for note, query in zip(target.notes, queries, strict=True):
+        distance = _l1(embeddings, query)
+        order = np.argsort(distance, kind="stable")[:count]
+        found += [(float(distance[i]), int(i), note) for i in order]
+    found.sort(key=lambda entry: entry[0])
+    return [Candidate(presets[i], note, origin) for _, i, note in found[:count]]
+
+
+def embed_target(target: Target, audio_model: str, identity: str, note: Note, seconds: float) -> Floats:
+    """Embeddings of the target for every pitch that it may have, (pitches, dimension), as presets were embedded.
+
+    The target is brought to the pitch of the presets' note (by resampling), to their length and to a usual level.
+
+    Raises:
+        IncompatibleError: the audio model is not the one that embedded the presets.
+    """
+    model = get_audio_model(audio_model)
+    if model.identity != identity:
+        raise IncompatibleError(f"{audio_model}: its weights are not those that the presets were embedded with")
+    heard = [_as_heard(target, own.pitch - note.pitch, seconds, model.sample_rate) for own in target.notes]
+    return embed_batch(model, np.stack(heard))
+
+
+def in_space(presets: Floats, space: PresetSpace, other: PresetSpace) -> Floats:
+    """Presets of one space as vectors of another of the same synth; what one of them holds keeps its value if it can.
+
+    Raises:
+        IncompatibleError: the spaces are not of the same synth.
+    """
+    if space == other:
+        return presets
+    position = {p.name: i for i, p in enumerate(space.parameters)}
+    if set(position) != {p.name for p in other.parameters}:
+        raise IncompatibleError(f"presets of {space.name!r} cannot be played by {other.name!r}")
+    everything = space.decode(presets)[:, [position[p.name] for p in other.parameters]]
+    return other.snap(other.encode(everything))
+
+
+def _as_heard(target: Target, above: int, seconds: float, sample_rate: int) -> NDArray[np.float32]:
+    # A sound played back at another rate changes its pitch.
+    pretended = round(SAMPLE_RATE * 2 ** (-above / 12))
+    audio = resample(target.audio, pretended, sample_rate) if pretended != sample_rate else target.audio
+    length = round(seconds * sample_rate)
+    audio = np.pad(audio[:length], (0, max(0, length - len(audio))))
+    usual = np.full(length, _USUAL_RMS, dtype=np.float32)
+    return (audio * float(matching_gain(audio, usual))).astype(np.float32)
+
+
+_USUAL_RMS = 0.04
+"""Median RMS of hand-crafted DX7 voices at the plug-in's level; a recording's level says nothing about the preset."""
+
+
+def _l1(stored: Floats, query: Floats) -> NDArray[np.float64]:
+    blocks: Sequence[NDArray[np.float64]] = [
+        np.abs(stored[i : i + _BLOCK] - query).mean(axis=1, dtype=np.float64) for i in range(0, len(stored), _BLOCK)
+    ]
+    return np.concatenate(blocks)

@@ -1,0 +1,63 @@
+"""The state of an interrupted match, kept in its folder so that the same command continues."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from synthproxy.files import replace_file
+from synthproxy.matching.candidates import Candidate
+from synthproxy.matching.match import State
+from synthproxy.matching.target import Target
+from synthproxy.synths import Note, Synth
+
+FILE_NAME = ".unfinished-match.npz"
+
+
+def task_identity(synth: Synth, target: Target, **options: object) -> str:
+    """Hash of what is being matched and how; a state is only taken up by the same task."""
+    digest = hashlib.sha256(target.audio.tobytes())
+    digest.update(json.dumps([synth.name, synth.space.digest, target.pitches, target.durations, options]).encode())
+    return digest.hexdigest()
+
+
+def save_state(folder: Path, task: str, state: State) -> None:
+    """Write the state, whole or not at all."""
+    content = io.BytesIO()
+    population = state.population
+    np.savez(
+        content,
+        task=np.array(task),
+        used=np.array(state.used),
+        presets=np.stack([c.preset for c in population]),
+        notes=np.array([(c.note.pitch, c.note.velocity, c.note.duration) for c in population]),
+        scores=np.array([(c.distance, c.gain) for c in population]),
+        origins=np.array([c.origin for c in population]),
+    )
+    replace_file(folder / FILE_NAME, content.getvalue())
+
+
+def load_state(folder: Path, task: str) -> State | None:
+    """The state of this task, if one is there and whole."""
+    try:
+        with np.load(folder / FILE_NAME, allow_pickle=False) as saved:
+            if str(saved["task"]) != task:
+                return None
+            rows = zip(saved["presets"], saved["notes"], saved["scores"], saved["origins"].tolist(), strict=True)
+            population = tuple(
+                Candidate(preset, Note(int(note[0]), int(note[1]), float(note[2])), origin, float(d), float(gain))
+                for preset, note, (d, gain), origin in rows
+            )
+            return State(population, float(saved["used"]))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        return None
+
+
+def forget_state(folder: Path) -> None:
+    """Remove the state of a match that has ended."""
+    (folder / FILE_NAME).unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""Evolutionary search on the real synth: presets exchange whole groups of parameters, and mutate.
+
+A steady-state genetic search. Groups are those of the preset space (an operator, an envelope), so that a crossover
+moves what belongs together. The note is part of a candidate: its length evolves too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthproxy.matching.candidates import Bench, Candidate, nearest
+from synthproxy.synths import Kind, Note, PresetSpace
+from synthproxy.synths.space import Floats
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings of the genetic search.
+
+    Args:
+        population: candidates kept.
+        children: candidates made and rendered per generation.
+        tournament: the best of this many random candidates becomes a parent.
+        crossover: probability that a child has two parents.
+        swap: probability that a child takes one operator's, or other group's, values for another like it.
+        note_change: probability that a child's note gets another length.
+    """
+
+    population: int = 64
+    children: int = 32
+    tournament: int = 4
+    crossover: float = 0.6
+    swap: float = 0.05
+    note_change: float = 0.1
+
+
+class Variation:
+    """Makes children: crossover by groups, swaps of like groups, and mutation within intervals and grids."""
+
+    def __init__(self, space: PresetSpace, seconds: float, settings: SearchSettings) -> None:
+        self.space, self.seconds, self.settings = space, seconds, settings
+        names = [p.group or p.name for p in space.free]
+        self.groups = [np.asarray([i for i, n in enumerate(names) if n == group]) for group in dict.fromkeys(names)]
+        self.alike = self._alike_groups(names)
+        self.categorical = np.isin(np.arange(space.size), space.columns(Kind.CATEGORICAL))
+        self.cardinality = np.asarray([max(p.cardinality, 2) for p in space.free])
+        self.low = np.asarray([p.low if p.kind is Kind.NUMERICAL else 0.0 for p in space.free])
+        self.high = np.asarray([p.high if p.kind is Kind.NUMERICAL else 1.0 for p in space.free])
+
+    def _alike_groups(self, names: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Pairs of groups whose parameters are the same, one by one: ``operators.1`` and ``operators.2``."""
+        stems: dict[tuple[str, int], list[NDArray[np.int64]]] = {}
+        for group in self.groups:
+            stem, _, number = names[group[0]].rpartition(".")
+            if stem and number.isdigit():
+                stems.setdefault((stem, len(group)), []).append(group)
+        return [(a, b) for groups in stems.values() for a in groups for b in groups if a is not b]
+
+    def child(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
+        """A new candidate from one or two of the population."""
+        first = self._parent(population, generator)
+        preset, note = first.preset.astype(np.float64), first.note
+        crossed = generator.random() < self.settings.crossover
+        if crossed:
+            second = self._parent(population, generator)
+            share = generator.uniform(0.1, 0.9)
+            for group in self.groups:
+                if generator.random() < share:
+                    preset[group] = second.preset[group]
+            if generator.random() < 0.5:
+                note = second.note
+        if self.alike and generator.random() < self.settings.swap:
+            here, there = self.alike[generator.integers(len(self.alike))]
+            preset[here], preset[there] = preset[there].copy(), preset[here].copy()
+        if not crossed or generator.random() < 0.7:
+            self._mutate(preset, generator)
+        if generator.random() < self.settings.note_change:
+            note = self._other_length(note, generator)
+        return Candidate(self.space.snap(preset), note, "search")
+
+    def _parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
+        # The population is sorted, so the lowest index is the best.
+        return population[int(generator.integers(len(population), size=self.settings.tournament).min())]
+
+    def _mutate(self, preset: NDArray[np.float64], generator: np.random.Generator) -> None:
+        """Change a few parameters: numerical ones by a step of random size, others to a random value."""
+        count = min(1 + generator.geometric(0.35), self.space.size)
+        for i in generator.choice(self.space.size, size=count, replace=False):
+            if self.categorical[i]:
+                preset[i] = generator.integers(self.cardinality[i])
+            elif generator.random() < 0.1:
+                preset[i] = generator.uniform(self.low[i], self.high[i])
+            else:
+                step = 10 ** generator.uniform(-2.3, -0.5) * generator.standard_normal()
+                # At least one step of the grid, or nothing would change.
+                least = 1.0 / (self.cardinality[i] - 1)
+                preset[i] += step if abs(step) > least else np.copysign(least, step)
+
+    def _other_length(self, note: Note, generator: np.random.Generator) -> Note:
+        duration = note.duration * np.exp(0.3 * generator.standard_normal())
+        return replace(note, duration=round(float(np.clip(duration, 0.02, self.seconds)), 3))
+
+
+def evolve(
+    bench: Bench,
+    population: Sequence[Candidate],
+    generator: np.random.Generator,
+    *,
+    keep_going: Callable[[Sequence[Candidate]], bool],
+    settings: SearchSettings | None = None,
+) -> list[Candidate]:
+    """Improve a scored population until ``keep_going``, asked with it after each generation, says no.
+
+    Returns:
+        The population, nearest first.
+    """
+    settings = settings or SearchSettings()
+    variation = Variation(bench.synth.space, bench.seconds, settings)
+    best = nearest(population, settings.population)
+    while keep_going(best):
+        known = {c.key for c in best}
+        children = [variation.child(best, generator) for _ in range(settings.children)]
+        fresh = {c.key: c for c in children if c.key not in known}
+        best = nearest([*best, *bench.score(fresh.values())], settings.population)
+    return best
+
+
+def random_candidates(
+    space: PresetSpace, notes: Sequence[Note], count: int, generator: np.random.Generator
+) -> list[Candidate]:
+    """Presets drawn from the space, the notes dealt out among them."""
+    drawn: Floats = space.sample(generator, count)
+    return [Candidate(x, notes[i % len(notes)], "random") for i, x in enumerate(drawn)]

@@ -1,0 +1,136 @@
+"""Trained proxies in files that explain themselves: one safetensors file with all that loading needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from synthproxy import __version__
+from synthproxy.errors import InvalidInputError, SynthProxyError
+from synthproxy.files import replace_file
+from synthproxy.proxies.examples import Setting
+from synthproxy.proxies.proxy import Proxy
+from synthproxy.proxies.zoo import make_proxy
+
+FORMAT = "synthproxy-proxy"
+FORMAT_VERSION = 1
+METADATA_KEY = "synthproxy"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself.
+
+    Args:
+        proxy: registered name of the architecture.
+        sizes: all its sizes.
+        dimension: values per embedding.
+        setting: the synth, audio model and note it stands in for.
+        metrics: scores and counts noted when it was saved.
+        version: version of this package that saved it.
+    """
+
+    proxy: str
+    sizes: Mapping[str, int]
+    dimension: int
+    setting: Setting
+    metrics: Mapping[str, float]
+    version: str = __version__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "version": self.version,
+            "proxy": self.proxy,
+            "sizes": dict(self.sizes),
+            "dimension": self.dimension,
+            "setting": self.setting.to_dict(),
+            "metrics": dict(self.metrics),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CheckpointInfo:
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            proxy=data["proxy"],
+            sizes=MappingProxyType(data["sizes"]),
+            dimension=data["dimension"],
+            setting=Setting.from_dict(data["setting"]),
+            metrics=MappingProxyType(data["metrics"]),
+            version=data["version"],
+        )
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write named tensors and a description, plain data for JSON, into one safetensors file, whole or not at all."""
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    replace_file(path, save(ready, metadata={METADATA_KEY: json.dumps(about)}))
+
+
+def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`write_tensors` wrote, if its description says that it is of this form.
+
+    Raises:
+        InvalidInputError: the file is missing, cut short, of another form or of a newer version.
+    """
+    if not path.is_file():
+        raise InvalidInputError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InvalidInputError(f"{path}: not a whole safetensors file ({error})") from error
+    if not isinstance(about, dict) or about.get("format") != form:
+        raise InvalidInputError(f"{path}: a safetensors file, but not one of the form {form!r} that synthproxy writes")
+    if about.get("format_version") != FORMAT_VERSION:
+        raise InvalidInputError(
+            f"{path}: format version {about.get('format_version')}, but synthproxy {__version__} reads version "
+            f"{FORMAT_VERSION}; use the version that wrote it ({about.get('version')})"
+        )
+    return tensors, about
+
+
+def save_checkpoint(path: Path, proxy: Proxy, setting: Setting, metrics: Mapping[str, float] | None = None) -> None:
+    """Save a proxy, whole or not at all.
+
+    Args:
+        path: the file to write, ``*.safetensors``; its folder must exist.
+        proxy: the proxy, on any device.
+        setting: what its embeddings stand in for.
+        metrics: scores to note.
+    """
+    info = CheckpointInfo(proxy.name, proxy.sizes, proxy.dimension, setting, metrics or {})
+    write_tensors(path, proxy.state_dict(), info.to_dict())
+
+
+def load_checkpoint(path: Path) -> tuple[Proxy, CheckpointInfo]:
+    """A saved proxy, on the CPU and in evaluation mode, and what its file says of it.
+
+    Raises:
+        InvalidInputError: the file is missing, cut short, no checkpoint, or does not fit its own description.
+        UnavailableError: its architecture comes from a package that is not installed, or fails.
+    """
+    tensors, about = read_tensors(path, FORMAT)
+    try:
+        info = CheckpointInfo.from_dict(about)
+        with torch.random.fork_rng(devices=[]):
+            proxy = make_proxy(info.proxy, info.setting.space, info.dimension, **info.sizes)
+        proxy.load_state_dict(tensors)
+    except SynthProxyError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidInputError(f"{path}: does not fit its own description ({reason})") from error
+    return proxy.eval(), info

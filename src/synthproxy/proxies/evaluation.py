@@ -1,0 +1,254 @@
+"""Scores of a proxy beside what trivial predictors reach: chance, a constant, and the nearest known preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from synthproxy.errors import InvalidInputError
+from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.proxy import Proxy
+from synthproxy.proxies.ranking import (
+    Embeddings,
+    Interval,
+    Metric,
+    Ranks,
+    bootstrap_interval,
+    chance_reciprocal_rank,
+    disjoint_candidates,
+    mean_reciprocal_rank,
+    ranks_against_all,
+    ranks_among,
+    recall,
+)
+from synthproxy.synths.space import Floats, PresetSpace
+
+RANKS_REPORTED = (1, 2, 3, 4, 5)
+RECALLS_REPORTED = (1, 5, 10)
+TRAINING_ROWS_PER_BLOCK = 8_192
+PRESETS_PER_BLOCK = 1_024
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How scores are taken; the defaults are the published ones.
+
+    Args:
+        queries, candidates: of the validation form, where audio is looked up among presets.
+        gallery, runs: of the one-against-all form, where a preset is looked up among audio: size of a random subset,
+            and how many subsets. Where the gallery holds all there is, one run says it all.
+        metric: distance between embeddings.
+        seed: run i draws with ``seed + i``.
+        baseline_cases: presets that the nearest-preset baseline is computed for, as it is slow.
+    """
+
+    queries: int = 256
+    candidates: int = 512
+    gallery: int = 4_096
+    runs: int = 100
+    metric: Metric = "l1"
+    seed: int = 42
+    baseline_cases: int = 4_096
+
+
+@dataclass(frozen=True)
+class ValidationScore:
+    """Audio looked up among presets: every query has its own candidates, one of which is right."""
+
+    mrr: float
+    interval: Interval
+    queries: int
+    candidates: int
+
+
+@dataclass(frozen=True)
+class OneAgainstAllScore:
+    """Presets looked up among audio: mean and standard deviation over random subsets."""
+
+    mrr: float
+    deviation: float
+    interval: Interval
+    mrr_at: Mapping[int, float]
+    recall_at: Mapping[int, float]
+    gallery: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """All scores of one predictor. ``l1`` is the mean absolute error of an embedding's values."""
+
+    l1: float
+    validation: ValidationScore
+    one_against_all: OneAgainstAllScore
+    cases: int
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Expected mean reciprocal rank when candidates are ordered at random."""
+
+    validation: float
+    one_against_all: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A proxy's scores, and those of the baselines by name, in the same protocol.
+
+    ``modality_gap`` is the distance between the centres of the predicted and the true embeddings, each of length 1.
+    """
+
+    score: Score
+    baselines: Mapping[str, Score]
+    chance: Chance
+    modality_gap: float
+    protocol: Protocol
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "score": asdict(self.score),
+            "baselines": {name: asdict(score) for name, score in self.baselines.items()},
+            "chance": asdict(self.chance),
+            "modality_gap": self.modality_gap,
+            "protocol": asdict(self.protocol),
+        }
+
+
+def evaluate(
+    predictor: Proxy | Embeddings,
+    examples: Examples,
+    *,
+    training: Examples | None = None,
+    protocol: Protocol | None = None,
+) -> Evaluation:
+    """Judge a proxy, or embeddings that were predicted by other means.
+
+    Args:
+        predictor: the proxy, or predicted embeddings (n, dimension) of the examples' presets.
+        examples: what to judge by.
+        training: what it has learned from, for the mean and nearest-preset baselines; without it there is no
+            nearest-preset baseline, and the mean is the examples' own.
+        protocol: how; by default as published.
+
+    Raises:
+        IncompatibleError: the training examples are of another synth, note or audio model.
+        InvalidInputError: fewer than two examples, or embeddings of another shape.
+    """
+    protocol = protocol or Protocol()
+    if len(examples) < 2:
+        raise InvalidInputError(f"ranking needs at least two examples, got {len(examples)}")
+    if training is not None:
+        training.setting.require_same(examples.setting, "training and evaluation examples")
+    if isinstance(predictor, Proxy) and predictor.space.digest != examples.setting.space.digest:
+        raise InvalidInputError(
+            f"the proxy takes presets of {predictor.space.name!r}, not of {examples.setting.space.name!r}"
+        )
+    predicted = predictor.embed(examples.presets) if isinstance(predictor, Proxy) else predictor
+    mean = (examples if training is None else training).embeddings.mean(axis=0, dtype=np.float64)
+    constant = np.broadcast_to(mean.astype(np.float32), examples.embeddings.shape)
+    baselines = {"mean": score(constant, examples, protocol)}
+    if training is not None:
+        few = examples.first(protocol.baseline_cases)
+        nearest = nearest_preset(few.setting.space, few.presets, training.presets)
+        baselines["nearest preset"] = score(training.embeddings[nearest], few, protocol)
+    own = score(predicted, examples, protocol)
+    chance = Chance(
+        validation=chance_reciprocal_rank(own.validation.candidates),
+        one_against_all=chance_reciprocal_rank(own.one_against_all.gallery),
+    )
+    return Evaluation(own, baselines, chance, modality_gap(predicted, examples.embeddings), protocol)
+
+
+def score(predicted: Embeddings, examples: Examples, protocol: Protocol) -> Score:
+    """Scores of predicted embeddings (n, dimension)."""
+    if predicted.shape != examples.embeddings.shape:
+        raise InvalidInputError(
+            f"predicted embeddings must be {examples.embeddings.shape} like the true ones, got {predicted.shape}"
+        )
+    return Score(
+        l1=mean_absolute_error(predicted, examples.embeddings),
+        validation=validation_score(predicted, examples.embeddings, protocol),
+        one_against_all=one_against_all_score(predicted, examples.embeddings, protocol),
+        cases=len(examples),
+    )
+
+
+def mean_absolute_error(predicted: Embeddings, true: Embeddings) -> float:
+    """Mean of the absolute differences, summed block by block in double precision."""
+    blocks = range(0, len(true), PRESETS_PER_BLOCK)
+    total = sum(
+        float(np.abs(predicted[i : i + PRESETS_PER_BLOCK] - true[i : i + PRESETS_PER_BLOCK]).sum(dtype=np.float64))
+        for i in blocks
+    )
+    return total / true.size
+
+
+def validation_score(predicted: Embeddings, true: Embeddings, protocol: Protocol) -> ValidationScore:
+    """The published validation: the first audio embeddings, each against its own preset embeddings."""
+    candidates = disjoint_candidates(len(true), protocol.queries, protocol.candidates, protocol.seed)
+    ranks = ranks_among(true[: len(candidates)], predicted, candidates, protocol.metric)
+    interval = bootstrap_interval(ranks, protocol.seed)
+    return ValidationScore(mean_reciprocal_rank(ranks), interval, *candidates.shape)
+
+
+def one_against_all_score(predicted: Embeddings, true: Embeddings, protocol: Protocol) -> OneAgainstAllScore:
+    """The published test: preset embeddings, each against all audio embeddings of a random subset.
+
+    The interval is over the queries of the first run, the deviation over runs.
+    """
+    gallery = min(protocol.gallery, len(true))
+    runs = protocol.runs if gallery < len(true) else 1
+    by_run: list[Ranks] = []
+    for run in range(runs):
+        rows = np.random.default_rng(protocol.seed + run).permutation(len(true))[:gallery]
+        by_run.append(ranks_against_all(predicted[rows], true[rows], protocol.metric))
+    means = np.asarray([mean_reciprocal_rank(ranks) for ranks in by_run])
+    return OneAgainstAllScore(
+        mrr=float(means.mean()),
+        deviation=float(means.std(ddof=1)) if runs > 1 else 0.0,
+        interval=bootstrap_interval(by_run[0], protocol.seed),
+        mrr_at={k: float(np.mean([mean_reciprocal_rank(ranks, k) for ranks in by_run])) for k in RANKS_REPORTED},
+        recall_at={k: float(np.mean([recall(ranks, k) for ranks in by_run])) for k in RECALLS_REPORTED},
+        gallery=gallery,
+        runs=runs,
+    )
+
+
+def nearest_preset(space: PresetSpace, presets: Floats, known: Floats) -> np.ndarray:
+    """Row of the known preset nearest to each preset by L1 over the one-hot form: (n, free), (m, free) to (n,).
+
+    A category that differs counts 2, as it moves two columns by 1. Of equally near ones the first is taken.
+    """
+    import torch
+
+    from synthproxy.proxies.tokens import to_soft
+
+    if not len(known):
+        raise InvalidInputError("the nearest of no presets was asked for")
+    nearest = np.empty(len(presets), dtype=np.int64)
+    for start in range(0, len(presets), PRESETS_PER_BLOCK):
+        block = to_soft(space, torch.from_numpy(presets[start : start + PRESETS_PER_BLOCK]))
+        best = torch.full((len(block),), torch.inf)
+        row = torch.zeros(len(block), dtype=torch.int64)
+        for first in range(0, len(known), TRAINING_ROWS_PER_BLOCK):
+            others = to_soft(space, torch.from_numpy(known[first : first + TRAINING_ROWS_PER_BLOCK]))
+            distance, index = torch.cdist(block, others, p=1.0).min(dim=1)
+            row = torch.where(distance < best, index + first, row)
+            best = torch.minimum(best, distance)
+        nearest[start : start + len(block)] = row.numpy()
+    return nearest
+
+
+def modality_gap(predicted: Embeddings, true: Embeddings) -> float:
+    """Euclidean distance between the mean directions of predicted and true embeddings (Liang et al. 2022)."""
+
+    def centre(embeddings: Embeddings) -> np.ndarray:
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return np.asarray((embeddings / np.maximum(lengths, 1e-12)).mean(axis=0, dtype=np.float64))
+
+    return float(np.linalg.norm(centre(predicted) - centre(true)))

@@ -1,0 +1,46 @@
+"""Layers that several architectures share, with the initial values of the published networks."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+GATE_BIAS = -1.0
+
+
+def output_layer(width: int, dimension: int, after: str = "linear") -> nn.Linear:
+    """The last layer: Kaiming-normal weights for what comes before it (``linear`` or ``relu``), no bias at first."""
+    layer = nn.Linear(width, dimension)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu" if after == "relu" else "linear")
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def dense(inputs: int, width: int) -> nn.Sequential:
+    """Linear without bias, batch norm, ReLU."""
+    linear = nn.Linear(inputs, width, bias=False)
+    nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+    return nn.Sequential(linear, nn.BatchNorm1d(width), nn.ReLU())
+
+
+class HighwayBlock(nn.Module):
+    """y = F(x)·G(x) + x·(1 − G(x)) with F a dense layer and G a sigmoid gate that starts nearly closed.
+
+    Srivastava et al., Highway Networks, 2015. (batch, width) to (batch, width).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.transform = dense(width, width)
+        self.gate = nn.Linear(width, width)
+        nn.init.xavier_normal_(self.gate.weight)
+        nn.init.constant_(self.gate.bias, GATE_BIAS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mixture of the transformed input and the input itself."""
+        return x.lerp(self.transform(x), self.gate(x).sigmoid())
+
+
+def highway_stack(inputs: int, width: int, blocks: int) -> nn.Sequential:
+    """Highway blocks in a row. The first has neither gate nor bypass where it changes the width."""
+    first = HighwayBlock(width) if inputs == width else dense(inputs, width)
+    return nn.Sequential(first, *(HighwayBlock(width) for _ in range(blocks - 1)))

@@ -1,0 +1,130 @@
+"""How well embeddings find their partners: ranks, mean reciprocal rank and recall. Distances are taken in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthproxy.errors import InvalidInputError
+
+Embeddings = NDArray[np.float32]
+Ranks = NDArray[np.float64]
+Metric = Literal["l1", "l2"]
+
+QUERIES_PER_BLOCK = 256
+EXACT = "donot_use_mm_for_euclid_dist"  # equal candidates must get equal distances, to the bit
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+def distances(queries: Tensor, candidates: Tensor, metric: Metric) -> Tensor:
+    """Distances (…, q, c) between queries (…, q, dimension) and candidates (…, c, dimension)."""
+    return torch.cdist(queries, candidates, p=1.0 if metric == "l1" else 2.0, compute_mode=EXACT)
+
+
+def rank_of_match(to_candidates: Tensor, match: Tensor) -> Tensor:
+    """Rank of the right candidate, 1 for the nearest.
+
+    Among equally near ones it is the expected rank, so that ties gain nothing.
+
+    Args:
+        to_candidates: distances (queries, candidates); what is not a number counts as infinitely far.
+        match: index of the right candidate, (queries,).
+
+    Returns:
+        float64, (queries,): halves occur.
+    """
+    clean = torch.nan_to_num(to_candidates, nan=torch.inf, posinf=torch.inf)
+    right = clean.gather(1, match[:, None])
+    nearer = (clean < right).sum(dim=1)
+    as_near = (clean == right).sum(dim=1) - 1
+    return 1.0 + nearer.double() + as_near.double() / 2.0
+
+
+def ranks_against_all(queries: Embeddings, gallery: Embeddings, metric: Metric = "l1") -> Ranks:
+    """Rank of gallery item i for query i among the whole gallery: two arrays (n, dimension) to (n,)."""
+    if queries.shape != gallery.shape:
+        raise InvalidInputError(f"queries and gallery must pair up, got {queries.shape} and {gallery.shape}")
+    everything = torch.from_numpy(np.ascontiguousarray(gallery))
+    found = []
+    for start in range(0, len(queries), QUERIES_PER_BLOCK):
+        block = torch.from_numpy(np.ascontiguousarray(queries[start : start + QUERIES_PER_BLOCK]))
+        match = torch.arange(start, start + len(block))
+        found.append(rank_of_match(distances(block, everything, metric), match))
+    return torch.cat(found).numpy() if found else np.empty(0)
+
+
+def ranks_among(queries: Embeddings, pool: Embeddings, candidates: NDArray[np.int64], metric: Metric = "l1") -> Ranks:
+    """Rank of the first of each query's own candidates.
+
+    Args:
+        queries: (q, dimension).
+        pool: (n, dimension).
+        candidates: rows of the pool, (q, c); column 0 is the right one.
+        metric: distance.
+
+    Returns:
+        (q,).
+    """
+    found = []
+    for query, rows in zip(queries, candidates, strict=True):
+        own = torch.from_numpy(np.ascontiguousarray(pool[rows]))
+        to_own = distances(torch.from_numpy(np.ascontiguousarray(query[None])), own, metric)
+        found.append(rank_of_match(to_own, torch.zeros(1, dtype=torch.int64)))
+    return torch.cat(found).numpy() if found else np.empty(0)
+
+
+def disjoint_candidates(size: int, queries: int, candidates: int, seed: int) -> NDArray[np.int64]:
+    """Candidates of the published validation: (queries, candidates) rows, the match of query i, row i, in column 0.
+
+    Where there are enough rows each is used once: query i has the rows i, i + queries, i + 2 × queries, …. In smaller
+    corpora every query draws its others without repeats from all rows but its own.
+
+    Args:
+        size: rows there are; queries and candidates shrink to it.
+        queries: queries wanted.
+        candidates: candidates of each, the match included.
+        seed: of the draw.
+    """
+    queries, candidates = min(queries, size), min(candidates, size)
+    own = np.arange(queries)[:, None]
+    if size >= queries * candidates:
+        return own + queries * np.arange(candidates)
+    generator = np.random.default_rng(seed)
+    others = np.stack([generator.choice(size - 1, candidates - 1, replace=False) for _ in range(queries)])
+    return np.concatenate([own, others + (others >= own)], axis=1)
+
+
+def mean_reciprocal_rank(ranks: Ranks, within: float = np.inf) -> float:
+    """Mean of 1/rank; ranks beyond ``within`` count 0."""
+    return float(np.where(ranks <= within, 1.0 / ranks, 0.0).mean())
+
+
+def recall(ranks: Ranks, within: int) -> float:
+    """Share of queries whose match is among the first so many."""
+    return float((ranks <= within).mean())
+
+
+def chance_reciprocal_rank(candidates: int) -> float:
+    """Expected 1/rank when the order is random: the harmonic number of n over n."""
+    return float((1.0 / np.arange(1, candidates + 1)).sum() / candidates)
+
+
+def bootstrap_interval(ranks: Ranks, seed: int = 0, resamples: int = 1000) -> Interval:
+    """Percentile interval of the mean reciprocal rank over resampled queries (Efron)."""
+    reciprocal = 1.0 / ranks
+    generator = np.random.default_rng(seed)
+    means = [reciprocal[generator.integers(0, len(ranks), len(ranks))].mean() for _ in range(resamples)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(low), float(high))

@@ -1,0 +1,104 @@
+"""Spaces and examples that the tests of this room share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthproxy.proxies.examples import Examples, Setting
+from synthproxy.proxies.recipe import TrainingRecipe
+from synthproxy.synths import Kind, Note, Parameter, PresetSpace, get_synth
+
+RATE, SECONDS, BANDS = 16_000, 0.25, 24
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def dexed_space() -> PresetSpace:
+    return get_synth("dexed-paper").space
+
+
+@pytest.fixture(scope="session")
+def tal_space() -> PresetSpace:
+    """The shape of TAL-NoiseMaker's space: 48 numerical, 3 binary and 8 categorical parameters, in mixed order."""
+    categorical = [
+        Parameter(f"category {i}", Kind.CATEGORICAL, labels=tuple(map(str, range(cardinality))))
+        for i, cardinality in enumerate((12, 8, 8, 6, 5, 5, 5, 3))
+    ]
+    binary = [Parameter(f"switch {i}", Kind.BINARY) for i in range(3)]
+    numerical = [Parameter(f"knob {i}") for i in range(48)]
+    return PresetSpace("talnm-shaped", (*numerical[:20], *categorical[:4], *binary, *numerical[20:], *categorical[4:]))
+
+
+@pytest.fixture(scope="session")
+def small_space() -> PresetSpace:
+    return PresetSpace(
+        "small",
+        (
+            Parameter("shape", Kind.CATEGORICAL, labels=("sine", "saw", "noise")),
+            Parameter("level"),
+            Parameter("sync", Kind.BINARY),
+            Parameter("mode", Kind.CATEGORICAL, labels=("a", "b")),
+            Parameter("held", default=0.5, held=True),
+            Parameter("pitch"),
+        ),
+    )
+
+
+def setting_of(space: PresetSpace) -> Setting:
+    return Setting(space.name, space, "bands", "bands-1", Note(), SECONDS)
+
+
+def random_examples(space: PresetSpace, count: int, dimension: int, seed: int) -> Examples:
+    """Presets with embeddings that depend on them in a way no network needs to understand."""
+    presets = space.sample(np.random.default_rng(seed), count)
+    mix = np.random.default_rng(0).normal(size=(space.one_hot_width, dimension)) / np.sqrt(space.one_hot_width)
+    return Examples(setting_of(space), presets, np.tanh(space.one_hot(presets) @ mix).astype(np.float32))
+
+
+@pytest.fixture(scope="session")
+def make_examples():
+    return random_examples
+
+
+@pytest.fixture(scope="session")
+def rendered_examples() -> tuple[Examples, Examples]:
+    """1,400 and 200 sounds of the real engine: Dexed with one carrier audible, as log energies of bands."""
+    synth = get_synth("dexed-paper")
+    presets = synth.space.sample(np.random.default_rng(1), 1_600)
+    edges = np.unique(np.geomspace(1, RATE * SECONDS / 2, BANDS + 1).astype(int))
+    rows = []
+    for preset in presets:
+        power = np.abs(np.fft.rfft(synth.render(preset, Note(duration=0.2), SECONDS, RATE))) ** 2
+        rows.append(np.log10(np.add.reduceat(power[: edges[-1]], edges[:-1]) + 1e-4) / 4)
+    embeddings = np.asarray(rows, dtype=np.float32)
+    setting = Setting("dexed-paper", synth.space, "bands", "bands-1", Note(duration=0.2), SECONDS)
+    return (
+        Examples(setting, presets[:1_400], embeddings[:1_400]),
+        Examples(setting, presets[1_400:], embeddings[1_400:]),
+    )
+
+
+@pytest.fixture
+def make_recipe():
+    """A recipe for a run of a second, with changes by section."""
+
+    def make(**changes: dict[str, object]) -> TrainingRecipe:
+        data: dict[str, dict[str, object]] = {
+            "proxy": {"name": "hn-oh", "sizes": {"width": 16, "blocks": 2}},
+            "corpus": {"train": Path("train"), "validation": Path("validation")},
+            "training": {"batch_size": 16, "epochs": 3, "learning_rate": 4e-3, "validations_per_epoch": 2},
+            "schedule": {"kind": "cosine", "warmup_steps": 3},
+            "machine": {"accelerator": "cpu", "threads": 1},
+        }
+        return TrainingRecipe.model_validate({key: data.get(key, {}) | changes.get(key, {}) for key in data})
+
+    return make

@@ -1,0 +1,156 @@
+"""Recipes are checked as a whole; learning rates follow the published formula."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from synthproxy.errors import InvalidInputError
+from synthproxy.proxies.recipe import read_recipe
+from synthproxy.proxies.schedule import CosineSchedule, RestartSchedule
+
+RECIPES = Path(__file__).parents[2] / "recipes" / "dexed-paper"
+
+GOOD = """
+[proxy]
+name = "hn-oh"
+[corpus]
+train = "."
+validation = "."
+[training]
+learning_rate = 4e-3
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "recipe.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_what_is_not_given_is_as_published(write):
+    recipe = read_recipe(write(GOOD))
+    assert (recipe.training.loss, recipe.training.batch_size, recipe.training.epochs) == ("l1", 512, 30)
+    assert recipe.training.weight_decay == 0
+    assert recipe.schedule == RestartSchedule(warmup_steps=7_500, first_cycle_epochs=10, minimum=2e-6)
+
+
+def test_overrides_are_toml_or_text(write):
+    overrides = ["training.epochs=12", "proxy.name=tfm", "proxy.sizes.width=64", "training.betas=[0.5, 0.6]"]
+    recipe = read_recipe(write(GOOD), [*overrides, 'schedule.kind="cosine"', "machine.max_minutes=1.5"])
+    assert (recipe.training.epochs, recipe.proxy.name, recipe.proxy.sizes) == (12, "tfm", {"width": 64})
+    assert (recipe.training.betas, recipe.machine.max_minutes) == ((0.5, 0.6), 1.5)
+    assert isinstance(recipe.schedule, CosineSchedule)
+
+
+BAD = """
+colour = "red"
+[proxy]
+name = "hn-ho"
+[corpus]
+train = "nowhere/at/all"
+[training]
+bach_size = 512
+batch_size = 1
+epochs = 4
+learning_rate = "fast"
+betas = [0.9, 1.0]
+loss = "l3"
+epsilon = nan
+[schedule]
+kind = "cosine-restart"
+first_cycle_epochs = 10
+warmup_steps = -1
+"""
+
+
+def test_all_mistakes_are_reported_at_once(write):
+    with pytest.raises(InvalidInputError) as caught:
+        read_recipe(write(BAD), ["training.threads", "training.seed.x=3", "machine.threads=0"])
+    message = str(caught.value)
+    assert "\n" not in message
+    for words in (
+        "colour: no such key",
+        "proxy.name: unknown proxy 'hn-ho'; did you mean hn-oh",
+        "corpus.train: there is no nowhere/at/all",
+        "corpus.validation: missing",
+        "training.bach_size: no such key; did you mean batch_size?",
+        "training.batch_size: must be greater than or equal to 2, got 1",
+        "training.learning_rate: must be number",
+        "training.betas: both must lie in [0, 1)",
+        "training.loss: must be 'l1' or 'mse', got 'l3'",
+        "training.epsilon: must be",
+        "schedule.first_cycle_epochs: must be at most training.epochs (4), got 10",
+        "schedule.warmup_steps: must be greater than or equal to 0, got -1",
+        "'training.threads': an override is section.key=value",
+        "training.seed: must be",
+        "machine.threads: must be greater than or equal to 1, got 0",
+    ):
+        assert words in message, words
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["proxy.sizes.depth=3"], "has no size 'depth'"),
+        (["schedule.kind=linear"], "schedule.kind: must be 'cosine' or 'cosine-restart'"),
+        (["schedule.warmup_steps=3"], "schedule.kind: must be 'cosine' or 'cosine-restart'"),
+        (["proxy=3"], "proxy: must be"),
+        (["proxy.start_from=none.safetensors"], "proxy.start_from: there is no none.safetensors"),
+        (["training.epochs=3"], r"schedule.first_cycle_epochs: must be at most training.epochs \(3\), got 10"),
+        (["proxy.name.x=3"], "name is a value, not a section"),
+    ],
+)
+def test_mistakes_in_overrides_are_explained(write, overrides, words):
+    with pytest.raises(InvalidInputError, match=words):
+        read_recipe(write(GOOD), overrides)
+
+
+def test_a_file_that_is_no_recipe_is_named(write, tmp_path):
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        read_recipe(tmp_path / "none.toml")
+    with pytest.raises(InvalidInputError, match="not TOML"):
+        read_recipe(write("[proxy\n"))
+    with pytest.raises(InvalidInputError, match="proxy: missing; corpus: missing; training: missing"):
+        read_recipe(write(""))
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_our_recipes_are_sound_and_say_how_to_run_them(path):
+    assert f"synthproxy train {path.relative_to(RECIPES.parents[1])}" in path.read_text().splitlines()[0]
+    recipe = read_recipe(path, ["corpus.train=.", "corpus.validation=."])
+    assert path.stem.startswith(recipe.proxy.name)
+
+
+def test_there_are_recipes():
+    names = {path.stem for path in RECIPES.glob("*.toml")}
+    assert {"hn-oh", "hn-oh-laptop", "tfm", "tfm-laptop"} <= names
+
+
+def test_restart_schedule_is_the_published_one_for_batches_of_512():
+    schedule, peak, minimum = RestartSchedule(), 4e-3, 2e-6
+    rates = {step: schedule.learning_rate(step, peak, 20_000, 600_000) for step in range(0, 600_000, 2_500)}
+    assert all(rates[step] == peak for step in (0, 2_500, 5_000, 7_500))
+    for step, rate in rates.items():
+        if 7_500 <= step < 200_000:
+            r, m, part = 1.0, minimum / peak, (step - 7_500) / 192_500
+            assert rate == pytest.approx(peak * (m + 0.5 * (r - m) * (1 + math.cos(math.pi * part))), rel=1e-12)
+        if step >= 200_000:
+            r, m, part = 1.0, minimum / peak, (step - 200_000) / 400_000
+            assert rate == pytest.approx(peak * (r + 0.5 * (m - r) * (1 - math.cos(math.pi * part))), rel=1e-12)
+    assert rates[200_000] == peak
+    assert schedule.learning_rate(199_999, peak, 20_000, 600_000) == pytest.approx(minimum, rel=1e-3)
+    assert schedule.learning_rate(600_000, peak, 20_000, 600_000) == minimum
+
+
+def test_cosine_schedule_rises_in_a_line_and_falls_to_the_minimum():
+    schedule = CosineSchedule(warmup_steps=4, minimum=0.1)
+    rates = [schedule.learning_rate(step, 1.0, 10, 14) for step in range(15)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[9] == pytest.approx(0.55)
+    assert rates[14] == 0.1
+    assert CosineSchedule(warmup_steps=100).learning_rate(300, 1.0, 10, 50) == 2e-6

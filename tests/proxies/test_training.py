@@ -1,0 +1,253 @@
+"""Training learns, stops without loss, and continues to the same bits."""
+
+import json
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from synthproxy.errors import IncompatibleError, InvalidInputError
+from synthproxy.proxies import make_proxy
+from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
+from synthproxy.proxies.evaluation import evaluate
+from synthproxy.proxies.run import Plan
+from synthproxy.proxies.training import train, train_on_examples
+
+STEPS = 3 * (100 // 16)
+
+
+@pytest.fixture
+def data(small_space, make_examples):
+    return make_examples(small_space, 100, 4, 1), make_examples(small_space, 30, 4, 2)
+
+
+def weights(folder, name="last"):
+    return load_checkpoint(folder / f"{name}.safetensors")[0].state_dict()
+
+
+def metrics(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k not in ("seconds", "presets_per_second")} for row in rows]
+
+
+def assert_same_run(folder, other):
+    for name in ("last", "best_l1", "best_mrr"):
+        ours, theirs = weights(folder, name), weights(other, name)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
+    assert metrics(folder) == metrics(other)
+
+
+@pytest.fixture
+def whole(tmp_path, make_recipe, data):
+    result = train_on_examples(make_recipe(), *data, tmp_path / "whole")
+    assert (result.status, result.step) == ("finished", STEPS)
+    return tmp_path / "whole"
+
+
+def test_a_run_leaves_what_it_promises(whole):
+    names = {path.name.split(".")[0] for path in whole.iterdir()}
+    assert {"recipe", "metrics", "last", "best_l1", "best_mrr", "state", "events"} == names
+    rows = metrics(whole)
+    assert [row["step"] for row in rows] == [3, 6, 9, 12, 15, 18]
+    assert rows[-1]["training_loss"] < rows[0]["training_loss"]
+    info = load_checkpoint(whole / "last.safetensors")[1]
+    assert info.metrics["l1"] == rows[-1]["l1"]
+    assert info.setting.audio_model == "bands"
+
+
+@pytest.mark.parametrize("at", [1, 5, 6, 7, 17])
+def test_a_stopped_and_continued_run_ends_with_the_same_bits(tmp_path, make_recipe, data, whole, at):
+    folder = tmp_path / "stopped"
+    stopped = train_on_examples(make_recipe(), *data, folder, stop=lambda step: step == at)
+    assert (stopped.status, stopped.step) == ("stopped", at)
+    assert "the same command continues" in stopped.message
+    torch.manual_seed(99)  # whatever happens in between
+    assert train_on_examples(make_recipe(), *data, folder).status == "finished"
+    assert_same_run(folder, whole)
+
+
+def test_a_killed_and_continued_run_ends_with_the_same_bits(tmp_path, make_recipe, data, whole):
+    def die(step):
+        if step == 11:  # the last save was after step 6, the last validation after step 9
+            raise RuntimeError("killed")
+        return False
+
+    folder = tmp_path / "killed"
+    with pytest.raises(RuntimeError, match="killed"):
+        train_on_examples(make_recipe(), *data, folder, stop=die)
+    assert [row["step"] for row in metrics(folder)] == [3, 6, 9]
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 1')  # a line that was cut short
+    assert train_on_examples(make_recipe(), *data, folder).status == "finished"
+    assert_same_run(folder, whole)
+
+
+def test_another_seed_gives_other_weights(tmp_path, make_recipe, data, whole):
+    train_on_examples(
+        make_recipe(training={"seed": 1, "batch_size": 16, "learning_rate": 4e-3}),
+        *data,
+        tmp_path / "b",
+        stop=lambda step: step == 2,
+    )
+    ours, theirs = weights(tmp_path / "b"), weights(whole)
+    assert not torch.equal(ours["network.1.weight"], theirs["network.1.weight"])
+
+
+def test_a_finished_run_does_nothing_when_run_again(make_recipe, data, whole):
+    before = {path.name: path.stat().st_mtime_ns for path in whole.iterdir()}
+    result = train_on_examples(make_recipe(), *data, whole)
+    assert result.status == "already finished"
+    assert "nothing was done" in result.message
+    assert {path.name: path.stat().st_mtime_ns for path in whole.iterdir()} == before
+
+
+def test_a_folder_of_another_recipe_or_corpus_is_refused(
+    tmp_path, make_recipe, make_examples, small_space, data, whole
+):
+    other = make_recipe(proxy={"name": "mlp-oh", "sizes": {}})
+    with pytest.raises(IncompatibleError, match=r"another recipe \(.*recipe\.proxy\.name"):
+        train_on_examples(other, *data, whole)
+    with pytest.raises(IncompatibleError, match=r"corpora\.train"):
+        train_on_examples(make_recipe(), make_examples(small_space, 100, 4, 7), data[1], whole)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "poem.txt").write_text("roses are red")
+    with pytest.raises(InvalidInputError, match="nor one of a run"):
+        train_on_examples(make_recipe(), *data, tmp_path / "notes")
+
+
+def test_a_time_limit_ends_with_a_validation_and_can_be_raised(tmp_path, make_recipe, data, whole):
+    short = make_recipe(machine={"accelerator": "cpu", "threads": 1, "max_minutes": 1e-9})
+    result = train_on_examples(short, *data, tmp_path / "short")
+    assert (result.status, result.step) == ("time limit", 1)
+    assert [row["step"] for row in metrics(tmp_path / "short")] == [1]
+    assert train_on_examples(short, *data, tmp_path / "short").status == "already finished"
+    assert train_on_examples(make_recipe(), *data, tmp_path / "short").status == "finished"
+    ours, theirs = weights(tmp_path / "short"), weights(whole)
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_stops_after_the_step_and_saves(tmp_path, make_recipe, data, name):
+    handler = signal.getsignal(getattr(signal, name))
+
+    def send(step):
+        if step == 4:
+            os.kill(os.getpid(), getattr(signal, name))
+        return False
+
+    result = train_on_examples(make_recipe(), *data, tmp_path / "run", stop=send)
+    assert (result.status, result.step) in [("stopped", 4), ("stopped", 5)]
+    assert (tmp_path / "run" / "state.safetensors").is_file()
+    assert signal.getsignal(getattr(signal, name)) is handler
+
+
+def test_training_works_outside_the_main_thread(tmp_path, make_recipe, data):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(train_on_examples(make_recipe(), *data, tmp_path / "run")))
+    thread.start()
+    thread.join()
+    assert results[0].status == "finished"
+
+
+def test_progress_is_quiet_off_a_terminal_and_shown_on_demand(tmp_path, make_recipe, data, capfd):
+    train_on_examples(make_recipe(), *data, tmp_path / "quiet")
+    assert capfd.readouterr() == ("", "")
+    train_on_examples(make_recipe(), *data, tmp_path / "shown", progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "presets/s" in err
+    assert "MRR" in err
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_saved(tmp_path, make_recipe, data):
+    recipe = make_recipe(
+        training={"batch_size": 16, "learning_rate": 1e30, "epochs": 3, "loss": "mse"},
+        proxy={"name": "mlp-oh", "sizes": {"width": 8, "layers": 1}},
+    )
+    with pytest.raises(InvalidInputError, match=r"lower training\.learning_rate"):
+        train_on_examples(recipe, *data, tmp_path / "run")
+
+
+def test_fine_tuning_starts_from_the_weights_of_a_checkpoint(tmp_path, make_recipe, data, whole):
+    start = whole / "best_l1.safetensors"
+    proxy = {"name": "hn-oh", "sizes": {"width": 16, "blocks": 2}, "start_from": start}
+    recipe = make_recipe(proxy=proxy, training={"batch_size": 16, "learning_rate": 1e-9, "epochs": 1})
+    train_on_examples(recipe, *data, tmp_path / "tuned", stop=lambda step: step == 1)
+    ours, theirs = weights(tmp_path / "tuned"), weights(whole, "best_l1")
+    assert torch.allclose(ours["network.1.weight"], theirs["network.1.weight"], atol=1e-6)
+    other = make_recipe(proxy={**proxy, "sizes": {"width": 8, "blocks": 2}})
+    with pytest.raises(InvalidInputError, match="other sizes"):
+        train_on_examples(other, *data, tmp_path / "other")
+
+
+def test_corpora_that_do_not_fit_are_refused(tmp_path, make_recipe, make_examples, small_space, tal_space, data):
+    with pytest.raises(IncompatibleError, match="preset spaces differ"):
+        train_on_examples(make_recipe(), data[0], make_examples(tal_space, 30, 4, 0), tmp_path / "a")
+    with pytest.raises(InvalidInputError, match=r"16 is more than the 10 presets"):
+        train_on_examples(make_recipe(), data[0].first(10), data[1], tmp_path / "b")
+    with pytest.raises(InvalidInputError, match="4 values each"):
+        train_on_examples(make_recipe(), data[0], make_examples(small_space, 30, 5, 0), tmp_path / "c")
+    assert not any(tmp_path.iterdir())
+
+
+def test_validations_divide_every_epoch(make_recipe):
+    plan = Plan.of(make_recipe(training={"batch_size": 10, "learning_rate": 1, "epochs": 2}), 109)
+    assert (plan.steps_per_epoch, plan.total_steps) == (10, 20)
+    assert [step for step in range(1, 21) if plan.validates_after(step)] == [5, 10, 15, 20]
+    assert [step for step in range(1, 21) if plan.ends_epoch(step)] == [10, 20]
+
+
+@pytest.mark.parametrize("name", ["tfm", "hn-ptgru", "hn-pt"])
+def test_other_architectures_train_and_continue_too(tmp_path, make_recipe, data, name):
+    sizes = {
+        "tfm": {"width": 8, "heads": 2, "layers": 2, "feed_forward": 16},
+        "hn-ptgru": {"token": 8, "hidden": 4, "width": 8, "blocks": 2},
+        "hn-pt": {"token": 4, "width": 8, "blocks": 2},
+    }[name]
+    recipe = make_recipe(proxy={"name": name, "sizes": sizes})
+    train_on_examples(recipe, *data, tmp_path / "whole")
+    train_on_examples(recipe, *data, tmp_path / "parts", stop=lambda step: step == 8)
+    train_on_examples(recipe, *data, tmp_path / "parts")
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_mixed_precision_trains(tmp_path, make_recipe, data):
+    options = {"batch_size": 16, "epochs": 2, "learning_rate": 4e-3, "precision": "bf16-mixed"}
+    result = train_on_examples(make_recipe(training=options), *data, tmp_path / "run")
+    assert result.status == "finished"
+    assert weights(tmp_path / "run")["network.1.weight"].dtype == torch.float32
+
+
+def test_a_proxy_of_the_real_engine_beats_the_mean_and_chance(tmp_path, make_recipe, rendered_examples):
+    training, validation = rendered_examples
+    recipe = make_recipe(
+        proxy={"name": "hn-oh", "sizes": {"width": 128, "blocks": 3}},
+        training={"batch_size": 64, "epochs": 20, "learning_rate": 4e-3, "validations_per_epoch": 1},
+    )
+    train_on_examples(recipe, training, validation, tmp_path / "run")
+    proxy = load_checkpoint(tmp_path / "run" / "best_l1.safetensors")[0]
+    result = evaluate(proxy, validation, training=training)
+    assert result.score.l1 < 0.95 * result.baselines["mean"].l1
+    assert result.score.l1 < 0.95 * result.baselines["nearest preset"].l1
+    assert result.score.validation.interval.low > result.chance.validation
+
+
+def test_training_reads_corpora_from_disk(tmp_path, make_recipe):
+    corpus = pytest.importorskip("synthproxy.corpus")
+    if not hasattr(corpus, "generate"):
+        pytest.skip("the corpus room is not there yet")
+    with pytest.raises(InvalidInputError):
+        train(make_recipe(corpus={"train": tmp_path / "none", "validation": tmp_path / "none"}), tmp_path / "run")
+
+
+def test_a_checkpoint_of_an_untrained_proxy_can_be_saved(tmp_path, data, small_space):
+    proxy = make_proxy("mlp-oh", small_space, 4, width=4)
+    save_checkpoint(tmp_path / "new.safetensors", proxy, data[0].setting)
+    assert np.array_equal(
+        load_checkpoint(tmp_path / "new.safetensors")[0].embed(data[1].presets), proxy.embed(data[1].presets)
+    )
