@@ -459,11 +459,15 @@ def _print_rows(title: str, rows: Iterable[dict[str, Any]], as_json: bool) -> No
         return
     from synthproxy.report.tables import Table
 
-    shown = tuple(
-        tuple("" if v is None else ("yes" if v else "no") if isinstance(v, bool) else v for v in r.values())
-        for r in found
-    )
-    _print_table(Table(title, tuple(found[0]) if found else (), shown))
+    columns = [name for name in (found[0] if found else ()) if any(row[name] not in ("", None) for row in found)]
+    shown = tuple(tuple(_cell(row[name]) for name in columns) for row in found)
+    _print_table(Table(title, tuple(name.replace("_", " ") for name in columns), shown))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else value
 
 
 def _print_table(table: Any) -> None:

@@ -67,6 +67,8 @@ class CorpusInfo:
     def __post_init__(self) -> None:
         if self.size < 1:
             raise InvalidInputError(f"a corpus has at least one item, got a size of {self.size}")
+        if self.seed < 0:
+            raise InvalidInputError(f"a seed must not be negative, got {self.seed}")
         if self.first < 0 or self.first % SHARD:
             raise InvalidInputError(f"a range must start at a multiple of {SHARD}, got {self.first}")
 
@@ -294,8 +296,8 @@ _STORED = ("presets", "embeddings", "attempts", "audio", "names", "origins")
 def _to_bytes(texts: Sequence[str]) -> NDArray[np.uint8]:
     rows = np.zeros((len(texts), _TEXT_WIDTH), dtype=np.uint8)
     for row, text in zip(rows, texts, strict=True):
-        # Cut between characters, not inside one.
-        encoded = text.encode("utf8")[:_TEXT_WIDTH].decode("utf8", errors="ignore").encode("utf8")
+        # Undecodable bytes of a file name become question marks; cut between characters, not inside one.
+        encoded = text.encode("utf8", errors="replace")[:_TEXT_WIDTH].decode("utf8", errors="ignore").encode("utf8")
         row[: len(encoded)] = np.frombuffer(encoded, dtype=np.uint8)
     return rows
 

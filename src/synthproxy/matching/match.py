@@ -73,10 +73,25 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What an interrupted match needs to go on: the scored population, and the part of the budget it has used."""
+    """What an interrupted match needs to go on.
+
+    Args:
+        population: scored candidates, nearest first.
+        used: part of the budget that is used up.
+        proposal: the nearest candidate before any search, once there is one.
+    """
 
     population: tuple[Candidate, ...]
     used: float
+    proposal: Candidate | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MatchResult:
+    """What a match found: different matches, nearest first; and the nearest candidate before any search, to compare."""
+
+    matches: tuple[Match, ...]
+    proposal: Match | None
 
 
 Report = Callable[[Progress, State], None]
@@ -95,7 +110,7 @@ def match(
     stop: Callable[[], bool] | None = None,
     proxy: ProxyBank | None = None,
     workers: int | None = None,
-) -> list[Match]:
+) -> MatchResult:
     """Find presets that sound like the target.
 
     Args:
@@ -106,20 +121,20 @@ def match(
         report: called after each step; see :data:`Report`.
         stop: asked after each step; when it says yes, the best so far is returned.
 
-    Returns:
-        Different good matches, the nearest first.
     """
     settings = settings or MatchSettings()
     generator = np.random.default_rng(settings.seed if start is None else (settings.seed, len(start.population)))
     with Bench(synth, target.audio, workers) as bench:
         stage = "propose"
+        proposal = start.proposal if start else None
 
         def going(until: float) -> Callable[[Sequence[Candidate]], bool]:
             def ask(population: Sequence[Candidate]) -> bool:
                 used = budget.used(bench.renders)
                 if report:
                     nearest_so_far = population[0].distance if population else float("inf")
-                    report(Progress(stage, used, nearest_so_far, bench.renders), State(tuple(population), used))
+                    state = State(tuple(population), used, proposal)
+                    report(Progress(stage, used, nearest_so_far, bench.renders), state)
                 return used < until and not (stop and stop())
 
             return ask
@@ -127,33 +142,37 @@ def match(
         population = (
             list(start.population) if start else _propose(bench, target, corpora, proxy, settings, generator, going)
         )
+        proposal = proposal or (population[0] if population else None)
         stage = "search"
         population = evolve(bench, population, generator, keep_going=going(SEARCH_UNTIL), settings=settings.search)
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))
-        return conclude(bench, population, settings)
+        before = _measured(bench, proposal) if proposal else None
+        return MatchResult(tuple(_different(bench, population, settings)), before)
 
 
-def conclude(bench: Bench, population: Sequence[Candidate], settings: MatchSettings) -> list[Match]:
-    """Measure the nearest candidates by the published distances and pick different ones, the nearest first."""
+def _measured(bench: Bench, candidate: Candidate) -> Match:
+    audio = bench.render(candidate)
+    return Match(
+        candidate,
+        audio * np.float32(candidate.gain),
+        distances(audio, bench.target),
+        distances(audio, bench.target, level_matched=True),
+    )
+
+
+def _different(bench: Bench, population: Sequence[Candidate], settings: MatchSettings) -> list[Match]:
+    """The nearest candidates that differ from each other audibly, nearest first."""
     results: list[Match] = []
     spectra: list[NDArray[np.float32]] = []
     for candidate in population:
-        audio = bench.render(candidate)
         if not np.isfinite(candidate.distance):
             continue
-        spectrum = _mel_levels(audio * np.float32(candidate.gain))
+        spectrum = _mel_levels(bench.render(candidate) * np.float32(candidate.gain))
         if any(np.abs(spectrum - other).mean() < settings.difference for other in spectra):
             continue
         spectra.append(spectrum)
-        results.append(
-            Match(
-                candidate,
-                audio * np.float32(candidate.gain),
-                distances(audio, bench.target),
-                distances(audio, bench.target, level_matched=True),
-            )
-        )
+        results.append(_measured(bench, candidate))
         if len(results) == settings.top:
             break
     return results

@@ -29,15 +29,16 @@ def task_identity(synth: Synth, target: Target, **options: object) -> str:
 def save_state(folder: Path, task: str, state: State) -> None:
     """Write the state, whole or not at all."""
     content = io.BytesIO()
-    population = state.population
+    rows = [*([state.proposal] if state.proposal else []), *state.population]
     np.savez(
         content,
         task=np.array(task),
         used=np.array(state.used),
-        presets=np.stack([c.preset for c in population]),
-        notes=np.array([(c.note.pitch, c.note.velocity, c.note.duration) for c in population]),
-        scores=np.array([(c.distance, c.gain) for c in population]),
-        origins=np.array([c.origin for c in population]),
+        has_proposal=np.array(state.proposal is not None),
+        presets=np.stack([c.preset for c in rows]),
+        notes=np.array([(c.note.pitch, c.note.velocity, c.note.duration) for c in rows]),
+        scores=np.array([(c.distance, c.gain) for c in rows]),
+        origins=np.array([c.origin for c in rows]),
     )
     replace_file(folder / FILE_NAME, content.getvalue())
 
@@ -48,12 +49,13 @@ def load_state(folder: Path, task: str) -> State | None:
         with np.load(folder / FILE_NAME, allow_pickle=False) as saved:
             if str(saved["task"]) != task:
                 return None
-            rows = zip(saved["presets"], saved["notes"], saved["scores"], saved["origins"].tolist(), strict=True)
-            population = tuple(
+            columns = zip(saved["presets"], saved["notes"], saved["scores"], saved["origins"].tolist(), strict=True)
+            rows = tuple(
                 Candidate(preset, Note(int(note[0]), int(note[1]), float(note[2])), origin, float(d), float(gain))
-                for preset, note, (d, gain), origin in rows
+                for preset, note, (d, gain), origin in columns
             )
-            return State(population, float(saved["used"]))
+            used, kept = float(saved["used"]), bool(saved["has_proposal"])
+            return State(rows[1:], used, rows[0]) if kept else State(rows, used)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
         return None
 

@@ -19,7 +19,7 @@ from synthproxy.files import make_folder, replace_file
 from synthproxy.interruption import stop_on_signals
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.distances import SAMPLE_RATE
-from synthproxy.matching.match import Match, MatchSettings, Progress, State, match
+from synthproxy.matching.match import Match, MatchResult, MatchSettings, Progress, State, match
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
 from synthproxy.matching.target import Target, read_target
@@ -112,12 +112,13 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
     return content
 
 
-def write_match(folder: Path, synth: Synth, target: Target, matches: Sequence[Match], run: MatchRun) -> dict[str, Any]:
+def write_match(folder: Path, synth: Synth, target: Target, result: MatchResult, run: MatchRun) -> dict[str, Any]:
     """Write all files of a match and return the content of ``matches.json``, which is written last.
 
     ``best`` is the nearest candidate; the others are called ``match-2`` and so on. Sounds have the target's level,
     length and rate.
     """
+    matches = result.matches
     if not matches:
         raise UnavailableError("nothing audible was found within this budget; give it more seconds or renders")
     make_folder(folder)
@@ -135,6 +136,7 @@ def write_match(folder: Path, synth: Synth, target: Target, matches: Sequence[Ma
         "synth": synth.name,
         "seconds": run.seconds,
         "renders": run.renders,
+        "nearest_proposal": result.proposal.level_matched.to_dict() if result.proposal else None,
         "candidates": rows,
     }
     section = Section("Target and matches", "", (comparison(target, matches, synth),))

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from synthproxy.synths.dx7_scaling import output_level, rate_offset, scaled_level
+from synthproxy.synths.dx7_scaling import Integers, output_level, rate_offset, scaled_level, sounding_pitch
 
 BLOCK = 64
 _OCTAVE = 1 << 24  # Level units of a doubling of the amplitude.
@@ -64,7 +64,8 @@ def rms_bound(
     parameters = np.asarray(voices, dtype=np.int64)
     operators = parameters[:, :126].reshape(len(parameters), 6, 21)
     row, column = np.nonzero(carrier_mask()[parameters[:, 134]])
-    energy = _envelope_energy(operators[row, column], pitch, velocity, duration, seconds, sample_rate)
+    sounding = sounding_pitch(pitch, parameters[row, 144])
+    energy = _envelope_energy(operators[row, column], sounding, velocity, duration, seconds, sample_rate)
     amplitude = np.sqrt(energy * BLOCK / max(1, round(seconds * sample_rate)))
     return np.asarray(np.bincount(row, weights=amplitude, minlength=len(parameters)) + _OUTPUT_STEP)
 
@@ -72,7 +73,7 @@ def rms_bound(
 class _Followers:
     """Envelopes of many operators, advanced segment by segment; counts blocks and the energy so far."""
 
-    def __init__(self, operators: NDArray[np.int64], pitch: int, velocity: int, sample_rate: int) -> None:
+    def __init__(self, operators: Integers, pitch: Integers, velocity: int, sample_rate: int) -> None:
         output = output_level(operators, pitch, velocity)
         self.multiplier = int(44100.0 / sample_rate * (1 << 24))
         self.rates = operators[:, 0:4]
@@ -138,7 +139,7 @@ def _energy(level: Numbers) -> Numbers:
 
 
 def _envelope_energy(
-    operators: NDArray[np.int64], pitch: int, velocity: int, duration: float, seconds: float, sample_rate: int
+    operators: Integers, pitch: Integers, velocity: int, duration: float, seconds: float, sample_rate: int
 ) -> Numbers:
     """Sum over blocks of the squared amplitude at the end of each block, (n,)."""
     followers = _Followers(operators, pitch, velocity, sample_rate)

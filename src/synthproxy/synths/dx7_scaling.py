@@ -44,13 +44,18 @@ def velocity_offset(velocity: int, sensitivity: Integers) -> Integers:
     return np.asarray((sensitivity * (_VELOCITY_LEVELS[velocity >> 1] - 239) + 7 >> 3) << 4)
 
 
+def sounding_pitch(note_pitch: int, transpose: Integers) -> Integers:
+    """The key that keyboard scaling sees: the engine transposes (0–48, 24 for none) before it scales."""
+    return np.asarray(note_pitch + transpose - 24)
+
+
 def keyboard_offset(
-    pitch: int, break_point: Integers, left: tuple[Integers, Integers], right: tuple[Integers, Integers]
+    pitch: Integers, break_point: Integers, left: tuple[Integers, Integers], right: tuple[Integers, Integers]
 ) -> Integers:
     """Change of the output level by the key, in level steps.
 
     Args:
-        pitch: MIDI pitch.
+        pitch: sounding pitch.
         break_point: 0–99.
         left, right: depth (0–99) and curve (0–3) on either side of it.
     """
@@ -65,16 +70,17 @@ def keyboard_offset(
     return np.where(curve < 2, -amount, amount)
 
 
-def rate_offset(pitch: int, rate_scaling: Integers) -> Integers:
+def rate_offset(pitch: Integers, rate_scaling: Integers) -> Integers:
     """Change of the envelope rates (0–63) by the key."""
-    return np.asarray(rate_scaling * min(31, max(0, pitch // 3 - 7)) >> 3)
+    return np.asarray(rate_scaling * np.clip(pitch // 3 - 7, 0, 31) >> 3)
 
 
-def output_level(operators: Integers, pitch: int, velocity: int) -> Integers:
+def output_level(operators: Integers, pitch: Integers, velocity: int) -> Integers:
     """Output level of operators for one note, in 1/32 of a level step (0–4064).
 
     Args:
         operators: (..., 21) operator bytes in the unpacked order.
+        pitch: sounding pitch of each, (...).
     """
     o = operators
     key = keyboard_offset(pitch, o[..., 8], (o[..., 9], o[..., 11]), (o[..., 10], o[..., 12]))

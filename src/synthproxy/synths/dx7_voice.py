@@ -28,6 +28,7 @@ MAXIMA = np.asarray((*_OPERATOR_MAXIMA * 6, *(99,) * 8, 31, 7, 1, *(99,) * 4, 1,
 """Largest value of each unpacked parameter byte, (145,)."""
 
 _YAMAHA = 0x43
+_FIRST_CHANNEL = 0x00
 _SINGLE_HEADER = bytes([0x00, 0x01, 0x1B])
 _BANK_HEADER = bytes([0x09, 0x20, 0x00])
 _BODY_SIZES = {_SINGLE_HEADER: UNPACKED_SIZE, _BANK_HEADER: BANK_SIZE}
@@ -203,7 +204,8 @@ def write_voices(path: Path, voices: Sequence[Voice], *, headerless: bool = Fals
 
 
 def _frame(header: bytes, body: bytes) -> bytes:
-    return bytes([0xF0, _YAMAHA]) + header + body + bytes([_checksum(body), 0xF7])
+    body = bytes(b & 0x7F for b in body)  # A headerless bank may have top bits set, which would end the message.
+    return bytes([0xF0, _YAMAHA, _FIRST_CHANNEL]) + header + body + bytes([_checksum(body), 0xF7])
 
 
 def _initial_parameters() -> NDArray[np.uint8]:

@@ -72,6 +72,8 @@ class Parameter:
             raise InvalidInputError("a parameter has no name")
         if self.kind is Kind.CATEGORICAL and self.cardinality < 2:
             refuse(f"a categorical parameter needs at least two labels or values, got {self.cardinality}")
+        if self.labels and len(self.labels) != self.cardinality:
+            refuse(f"{len(self.labels)} labels for {self.cardinality} values")
         if not 0.0 <= self.low <= self.high <= 1.0:
             refuse(f"the interval must lie in [0, 1], got [{self.low}, {self.high}]")
         if list(self.values) != sorted(set(self.values)):
@@ -227,11 +229,14 @@ class PresetSpace:
         return np.asarray(everything, dtype=np.float64)[..., self.free_indices].astype(np.float32)
 
     def to_names(self, preset: ArrayLike) -> dict[str, float | str]:
-        """Readable form of one preset: every parameter by name; categories by their label where they have one."""
+        """Readable form of one preset: every parameter by name; categories by their label where they have one.
+
+        Numbers have the fewest digits that tell them apart in float32.
+        """
         named: dict[str, float | str] = {}
         for p, value in zip(self.parameters, self.decode(preset), strict=True):
             labelled = p.kind is Kind.CATEGORICAL and p.labels
-            named[p.name] = p.labels[round(value)] if labelled else round(float(value), 7)
+            named[p.name] = p.labels[round(value)] if labelled else float(str(np.float32(value)))
         return named
 
     def from_names(self, named: Mapping[str, float | str]) -> Floats:
