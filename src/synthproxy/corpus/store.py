@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import numpy as np
@@ -140,9 +140,9 @@ class Corpus:
         return corpus
 
     @classmethod
-    def _open(cls, path: Path) -> Corpus:
+    def _open(cls, path: Path, mode: Literal["r", "r+"] = "r") -> Corpus:
         try:
-            group = zarr.open_group(path, mode="r+")
+            group = zarr.open_group(path, mode=mode)
             info = CorpusInfo.from_dict(dict(group.attrs[_ATTRIBUTE]))  # type: ignore[arg-type]
         except (FileNotFoundError, zarr.errors.GroupNotFoundError) as error:
             raise InvalidInputError(f"{path}: there is no corpus") from error
@@ -159,7 +159,7 @@ class Corpus:
             InvalidInputError: the folder holds something else, or cannot be written.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            begun = cls._open(path)
+            begun = cls._open(path, "r+")
             differing = begun.info.differences(info)
             if differing:
                 raise IncompatibleError(
@@ -176,7 +176,7 @@ class Corpus:
             raise InvalidInputError(f"{path}: cannot be written ({error.strerror or error})") from error
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-        return cls._open(path)
+        return cls._open(path, "r+")
 
     @classmethod
     def _lay_out(cls, path: Path, info: CorpusInfo) -> None:

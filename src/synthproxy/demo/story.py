@@ -40,7 +40,7 @@ SYNTH, AUDIO_MODEL, PROXY = "dexed-paper", "mel", "hn-oh"
 class DemoSize:
     """How much the demo does; the defaults take some minutes on two cores."""
 
-    training: int = 6144
+    training: int = 8192
     validation: int = 1024
     epochs: int = 30
     training_minutes: float = 1.5
@@ -66,7 +66,8 @@ def _say(text: str) -> None:
 
 
 def _make_corpora(folder: Path, size: DemoSize) -> tuple[Corpus, Corpus]:
-    _say(f"1  Presets: {size.training + size.validation:,} of {SYNTH}, drawn, rendered by the Dexed engine, heard by {AUDIO_MODEL}")
+    count = size.training + size.validation
+    _say(f"1  Presets: {count:,} of {SYNTH}, drawn, rendered by the Dexed engine, heard by {AUDIO_MODEL}")
     synth, model = get_synth(SYNTH), get_audio_model(AUDIO_MODEL)
     made = []
     for seed, (name, count) in enumerate((("training", size.training), ("validation", size.validation)), 1):
@@ -101,9 +102,7 @@ def _train(folder: Path, size: DemoSize, training: Corpus, validation: Corpus) -
     return run_folder, evaluation
 
 
-def _match(
-    folder: Path, size: DemoSize, run_folder: Path, seconds: float
-) -> tuple[tuple[Comparison, ...], Table]:
+def _match(folder: Path, size: DemoSize, run_folder: Path, seconds: float) -> tuple[tuple[Comparison, ...], Table]:
     _say(f"3  Matches: {len(size.targets)} sounds, {seconds:.0f} seconds each, on the real engine")
     comparisons, rows = [], []
     for name in size.targets:
@@ -125,7 +124,9 @@ def _match(
         rows.append((name, first["a_mean"], values["a_mean"], values["mel"], values["mfccd"], result["renders"]))
         print(f"   {name}: a_mean {first['a_mean']:.2f} → {values['a_mean']:.2f}")
     columns = ("target", "nearest proposal, a_mean", "match, a_mean", "match, mel", "match, mfccd", "sounds rendered")
-    caption = "Published distances, at matched level; lower is closer. The search minimises a quicker relative of a_mean."
+    caption = (
+        "Published distances, at matched level; lower is closer. The search minimises a quicker relative of a_mean."
+    )
     return tuple(comparisons), Table("Distances", columns, tuple(rows), caption)
 
 
@@ -167,14 +168,15 @@ def _page(
     )
     found = Section(
         "Sounds and the presets that make them",
-        "Five targets that belong to no corpus: two DX7 voices, and three sounds that no DX7 made. Each match is a .syx "
-        "file that opens in a DX7 or in Dexed. Candidates come from the corpus and from the proxy; they are rendered, "
+        "Five targets that belong to no corpus: two DX7 voices, and three sounds that no DX7 made. Each match is a "
+        ".syx file that opens in a DX7 or in Dexed. Candidates come from the corpus and from the proxy; they are rendered, "
         "bred and refined on the real engine until the time is up.",
         (table, *comparisons),
     )
     introduction = (
-        f"Everything on this page was made in this run, in {minutes:.1f} minutes: presets, sounds, network, scores and "
-        "matches.\n\nPress space to play, the number keys to switch between a target and its matches at the same moment."
+        f"Everything on this page was made in this run, in {minutes:.1f} minutes: presets, sounds, network, scores "
+        "and matches.\n\nPress space to play, and the number keys to switch between a target and its matches at the "
+        "same moment."
     )
     return Page("synthproxy demo", introduction, (found, learned))
 

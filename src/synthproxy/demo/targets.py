@@ -57,7 +57,9 @@ def _voice(**named: float | str) -> Callable[[int], Audio]:
     return play
 
 
-def _operator(number: int, rates: tuple[int, ...], levels: tuple[int, ...], level: int, **other: float) -> dict[str, float]:
+def _operator(
+    number: int, rates: tuple[int, ...], levels: tuple[int, ...], level: int, **other: float
+) -> dict[str, float]:
     fields = {f"eg_rate_{i}": rate / 99 for i, rate in enumerate(rates, 1)}
     fields |= {f"eg_level_{i}": value / 99 for i, value in enumerate(levels, 1)}
     fields |= {"output_level": level / 99, "f_coarse": 1 / 31, "detune": 0.5, **other}

@@ -71,7 +71,7 @@ def read_target(path: Path, *, pitch: int | None = None, duration: float | None 
     estimated, clarity = estimate_pitch(audio, SAMPLE_RATE)
     pitches = (pitch,) if pitch is not None else _possible_pitches(estimated, clarity)
     seconds = len(audio) / SAMPLE_RATE
-    held = duration or _held(audio)
+    held = _held(audio) if duration is None else duration
     durations = (held,) if duration is not None else _possible_durations(held, seconds)
     return Target(path, audio, begin / SAMPLE_RATE, Note(pitches[0], velocity, held), pitches, durations)
 

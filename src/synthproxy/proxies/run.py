@@ -236,6 +236,7 @@ class TrainingRun:
             protocol = Protocol(metric="l1" if options.loss == "l1" else "l2")
             metrics = {
                 "step": counters.step,
+                "presets": counters.step * options.batch_size,
                 "epoch": counters.step / self.plan.steps_per_epoch,
                 "training_loss": training_loss,
                 "l1": mean_absolute_error(predicted, true),

@@ -14,8 +14,8 @@ from typing import Any
 
 from synthproxy.audio.io import write_audio
 from synthproxy.corpus import Corpus
-from synthproxy.errors import UnavailableError
-from synthproxy.files import make_folder, replace_file
+from synthproxy.errors import InvalidInputError, UnavailableError
+from synthproxy.files import folder_for_results, make_folder, replace_file, replacing_together
 from synthproxy.interruption import stop_on_signals
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.distances import SAMPLE_RATE
@@ -58,6 +58,12 @@ class MatchOrder:
     velocity: int = 100
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise InvalidInputError(f"--top: at least one preset must be wanted, got {self.top}")
+        if self.seed < 0:
+            raise InvalidInputError(f"--seed: give 0 or a larger number, got {self.seed}")
+
 
 def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) -> dict[str, Any]:
     """Match a sound file and write the results into a folder.
@@ -74,41 +80,41 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
     proxy = ProxyBank.load(order.proxy) if order.proxy else None
     settings = MatchSettings(top=order.top, seed=order.seed)
     task = task_identity(synth, target, seconds=order.seconds, renders=order.renders, seed=order.seed)
-    start = load_state(folder, task) if folder.is_dir() else None
+    start = load_state(folder, task)
     budget = Budget(order.seconds, order.renders, start.used if start else 0.0)
-    make_folder(folder)
     begun = saved = time.monotonic()
     latest = Progress("propose", 0.0, float("inf"), 0)
 
-    with stop_on_signals() as request, progress_bar("{task.fields[best]}") as bar:
-        line = bar.add_task("propose", total=1.0, best="")
+    with stop_on_signals() as request, folder_for_results(folder):
+        with progress_bar("{task.fields[best]}") as bar:
+            line = bar.add_task("propose", total=1.0, best="")
 
-        def report(progress: Progress, state: State) -> None:
-            nonlocal saved, latest
-            latest = progress
-            bar.update(line, description=progress.stage, completed=progress.used, best=f"{progress.distance:.3f}")
-            stopping = bool(request.by) and progress.used < 1
-            if state.population and (stopping or time.monotonic() - saved > SAVE_EVERY_SECONDS):
-                save_state(folder, task, state)
-                saved = time.monotonic()
+            def report(progress: Progress, state: State) -> None:
+                nonlocal saved, latest
+                latest = progress
+                bar.update(line, description=progress.stage, completed=progress.used, best=f"{progress.distance:.3f}")
+                stopping = bool(request.by) and progress.used < 1
+                if state.population and (stopping or time.monotonic() - saved > SAVE_EVERY_SECONDS):
+                    save_state(folder, task, state)
+                    saved = time.monotonic()
 
-        found = match(
-            synth,
-            target,
-            budget,
-            corpora=corpora,
-            settings=settings,
-            start=start,
-            report=report,
-            stop=lambda: bool(request.by),
-            proxy=proxy,
-            workers=workers,
-        )
-        interrupted = bool(request.by) and latest.used < 1
-    run = MatchRun(time.monotonic() - begun, latest.renders)
-    content = write_match(folder, synth, target, found, run)
-    if not interrupted:
-        forget_state(folder)
+            found = match(
+                synth,
+                target,
+                budget,
+                corpora=corpora,
+                settings=settings,
+                start=start,
+                report=report,
+                stop=lambda: bool(request.by),
+                proxy=proxy,
+                workers=workers,
+            )
+            interrupted = bool(request.by) and latest.used < 1
+        run = MatchRun(time.monotonic() - begun, latest.renders)
+        content = write_match(folder, synth, target, found, run)
+        if not interrupted:
+            forget_state(folder)
     return content
 
 
@@ -122,13 +128,7 @@ def write_match(folder: Path, synth: Synth, target: Target, result: MatchResult,
     if not matches:
         raise UnavailableError("nothing audible was found within this budget; give it more seconds or renders")
     make_folder(folder)
-    rows = []
-    for number, found in enumerate(matches, 1):
-        stem = "best" if number == 1 else f"match-{number}"
-        preset = NamedPreset(found.candidate.preset, target.path.stem[:10], str(target.path))
-        synth.write_presets(folder / f"{stem}{synth.suffix}", [preset])
-        write_audio(folder / f"{stem}.wav", found.audio, SAMPLE_RATE)
-        rows.append(_row(found, stem, synth))
+    rows = [_row(found, _stem(number), synth) for number, found in enumerate(matches, 1)]
     content = {
         "target": str(target.path),
         "target_seconds": target.seconds,
@@ -144,9 +144,18 @@ def write_match(folder: Path, synth: Synth, target: Target, result: MatchResult,
         f"Presets of {synth.name} that sound like this file, found by rendering {run.renders:,} sounds "
         f"in {run.seconds:.0f} seconds. Distances are taken at matched level; lower is closer."
     )
-    write_page(folder / "index.html", Page(target.path.name, introduction, (section,)))
+    with replacing_together(folder) as beside:
+        for number, found in enumerate(matches, 1):
+            preset = NamedPreset(found.candidate.preset, target.path.stem[:10], str(target.path))
+            synth.write_presets(beside / f"{_stem(number)}{synth.suffix}", [preset])
+            write_audio(beside / f"{_stem(number)}.wav", found.audio, SAMPLE_RATE)
+        write_page(beside / "index.html", Page(target.path.name, introduction, (section,)))
     replace_file(folder / "matches.json", json.dumps(content, indent=1) + "\n")
     return content
+
+
+def _stem(number: int) -> str:
+    return "best" if number == 1 else f"match-{number}"
 
 
 def _row(found: Match, stem: str, synth: Synth) -> dict[str, Any]:
@@ -170,7 +179,6 @@ def comparison(target: Target, matches: Sequence[Match], synth: Synth, title: st
     sounds = []
     for number, found in enumerate(matches, 1):
         note = found.candidate.note
-        name = "best" if number == 1 else f"match-{number}"
         details = (
             f"play MIDI note {note.pitch} at velocity {note.velocity} for {note.duration:.2f} s",
             f"from {found.candidate.origin}",
@@ -182,7 +190,7 @@ def comparison(target: Target, matches: Sequence[Match], synth: Synth, title: st
                 SAMPLE_RATE,
                 details,
                 found.level_matched.to_dict(),
-                f"{name}{synth.suffix}",
+                f"{_stem(number)}{synth.suffix}",
             )
         )
     return Comparison(title or target.path.name, Sound("target", target.audio, SAMPLE_RATE), tuple(sounds))

@@ -1,0 +1,149 @@
+"""Variation, evolution and refinement on the real engine."""
+
+import numpy as np
+import pytest
+
+from synthproxy.audio.io import write_audio
+from synthproxy.errors import InvalidInputError
+from synthproxy.matching.budget import Budget
+from synthproxy.matching.candidates import Bench, Candidate, nearest
+from synthproxy.matching.match import MatchSettings, State, match
+from synthproxy.matching.refine import refine
+from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
+from synthproxy.matching.search import SearchSettings, Variation, evolve, random_candidates
+from synthproxy.matching.target import read_target
+from synthproxy.synths import Kind, Note, get_synth
+
+RATE = 32_000
+NOTE = Note(60, 100, 0.5)
+
+
+@pytest.fixture(scope="module")
+def synth():
+    return get_synth("dexed")
+
+
+@pytest.fixture(scope="module")
+def target_preset(synth):
+    drawn = synth.space.sample(np.random.default_rng(21), 300)
+    return drawn[int(np.argmax(synth.loudness_bound(drawn, NOTE, 0.8, RATE)))]
+
+
+@pytest.fixture(scope="module")
+def target(synth, target_preset):
+    return synth.render(target_preset, NOTE, 0.8, RATE)
+
+
+def start(bench: Bench, count: int = 48) -> list[Candidate]:
+    drawn = random_candidates(bench.synth.space, [NOTE], 6 * count, np.random.default_rng(1))
+    bound = bench.synth.loudness_bound(np.stack([c.preset for c in drawn]), NOTE, 0.8, RATE)
+    return nearest(bench.score([drawn[i] for i in np.argsort(-bound)[:count]]), count)
+
+
+def within(bench: Bench, renders: int):
+    end = bench.renders + renders
+    return lambda _: bench.renders < end
+
+
+def test_children_are_valid_presets_and_groups_cross_whole(synth):
+    variation = Variation(synth.space, 1.0, SearchSettings(crossover=1.0, swap=0.0, note_change=0.0))
+    generator = np.random.default_rng(4)
+    parents = [Candidate(x, NOTE, "random") for x in synth.space.sample(generator, 2)]
+    whole = 0
+    for _ in range(200):
+        child = variation.child(parents, generator)
+        synth.space.validate(child.preset)
+        whole += all(any((child.preset[g] == p.preset[g]).all() for p in parents) for g in variation.groups)
+    assert whole > 20
+
+
+def test_like_groups_are_the_operators(synth):
+    pairs = Variation(synth.space, 1.0, SearchSettings()).alike
+    assert len(pairs) == 30
+    names = [p.name for p in synth.space.free]
+    for here, there in pairs:
+        assert [names[i].split("_", 1)[1] for i in here] == [names[i].split("_", 1)[1] for i in there]
+
+
+def test_evolution_comes_nearer_and_never_loses_its_best(synth, target):
+    with Bench(synth, target, 1) as bench:
+        population = start(bench)
+        first = population[0].distance
+        seen = []
+
+        def going(current):
+            seen.append(current[0].distance)
+            return len(seen) < 14
+
+        settings = SearchSettings(population=48)
+        best = evolve(bench, population, np.random.default_rng(0), keep_going=going, settings=settings)
+    assert best[0].distance < 0.9 * first
+    assert seen == sorted(seen, reverse=True)
+    assert len({c.key for c in best}) == len(best)
+
+
+def test_refinement_moves_numerical_values_only_and_comes_nearer(synth, target, target_preset):
+    generator = np.random.default_rng(5)
+    numerical = synth.space.columns(Kind.NUMERICAL)
+    moved = target_preset.astype(float)
+    moved[numerical] += 0.03 * generator.standard_normal(len(numerical))
+    with Bench(synth, target, 1) as bench:
+        (begin,) = bench.score([Candidate(synth.space.snap(moved), NOTE, "random")])
+        (best,) = refine(bench, [begin], generator, keep_going=within(bench, 600))
+    assert best.distance < begin.distance
+    others = np.setdiff1d(np.arange(synth.space.size), numerical)
+    assert (best.preset[others] == begin.preset[others]).all()
+    synth.space.validate(best.preset)
+
+
+def test_the_bench_gives_the_same_scores_with_any_number_of_workers(synth, target):
+    drawn = random_candidates(synth.space, [NOTE], 12, np.random.default_rng(9))
+    scores = []
+    for workers in (1, 3):
+        with Bench(synth, target, workers) as bench:
+            scores.append([c.distance for c in bench.score(drawn)])
+    assert scores[0] == scores[1]
+
+
+def test_a_match_with_a_number_of_renders_repeats_and_finds_different_sounds(tmp_path, synth, target):
+    write_audio(tmp_path / "target.wav", target, RATE)
+    sound = read_target(tmp_path / "target.wav", pitch=60, duration=0.5)
+    settings = MatchSettings(random=64, seed=3, search=SearchSettings(population=32))
+    runs = [match(synth, sound, Budget(renders=400), settings=settings, workers=w) for w in (1, 2)]
+    assert [m.candidate.key for m in runs[0].matches] == [m.candidate.key for m in runs[1].matches]
+    first, *others = runs[0].matches
+    assert first.candidate.distance <= runs[0].proposal.candidate.distance
+    for other in others:
+        assert np.abs(first.audio - other.audio).max() > 1e-3
+
+
+def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
+    write_audio(tmp_path / "target.wav", target, RATE)
+    sound = read_target(tmp_path / "target.wav", pitch=60, duration=0.5)
+    states: list[State] = []
+    settings = MatchSettings(random=64, search=SearchSettings(population=32))
+    match(
+        synth, sound, Budget(renders=600), settings=settings, workers=1,
+        report=lambda _, state: states.append(state), stop=lambda: states[-1].used > 0.5,
+    )  # fmt: skip
+    task = task_identity(synth, sound, renders=600)
+    save_state(tmp_path, task, states[-1])
+    assert load_state(tmp_path, "another task") is None
+    state = load_state(tmp_path, task)
+    assert [c.key for c in state.population] == [c.key for c in states[-1].population]
+    assert state.proposal.key == states[-1].proposal.key
+    spent: list[int] = []
+    result = match(
+        synth, sound, Budget(renders=600, spent=state.used), settings=settings, start=state, workers=1,
+        report=lambda progress, _: spent.append(progress.renders),
+    )  # fmt: skip
+    assert spent[-1] < 400
+    assert result.matches[0].candidate.distance <= state.population[0].distance
+    forget_state(tmp_path)
+    assert load_state(tmp_path, task) is None
+
+
+@pytest.mark.parametrize("limits", [{}, {"seconds": 1.0, "renders": 5}, {"seconds": 0.0}, {"seconds": float("nan")}])
+def test_a_budget_wants_one_sensible_limit(limits):
+    with pytest.raises(InvalidInputError):
+        Budget(**limits)

@@ -1,0 +1,60 @@
+"""What the documentation shows is run as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthproxy.audio.io import write_audio
+from synthproxy.cli import main
+from synthproxy.corpus import Corpus
+from synthproxy.synths import Note, get_synth
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    return [(m[1], m[2]) for m in BLOCK.finditer((ROOT / name).read_text(encoding="utf8"))]
+
+
+def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for language, text in blocks("docs/quickstart.md"):
+        if language == "toml":
+            Path(text.split("\n", 1)[0].removeprefix("# ")).write_text(text, encoding="utf8")
+        elif language == "python":
+            subprocess.run([sys.executable, "-W", "error", "-c", text], check=True, capture_output=True, timeout=300)
+        else:
+            for line in text.strip().splitlines():
+                if "target.wav" in line and not Path("target.wav").exists():
+                    preset = Corpus.open(Path("corpora/validation")).presets()[0]
+                    audio = get_synth("dexed-paper").render(preset, Note(), 3.0, 32_000)
+                    write_audio("target.wav", audio, 32_000)
+                assert line.startswith("synthproxy ")
+                main(line.split()[1:])
+    assert capsys.readouterr().out
+    assert Path("found/best.syx").exists()
+    assert Path("match/index.html").exists()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/concepts.md", "docs/decisions.md"])
+def test_every_link_to_a_file_leads_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    broken = [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()]
+    assert not broken
+
+
+def test_readme_commands_exist(capsys):
+    commands = re.findall(
+        r"^\.venv/bin/synthproxy ([\w-]+)", (ROOT / "README.md").read_text(encoding="utf8"), re.MULTILINE
+    )
+    assert commands
+    main(["--help"])
+    listed = capsys.readouterr().out
+    assert all(command in listed for command in commands)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf8")
+    assert all(f"\n{target}:" in makefile for target in ("demo", "test", "check"))
