@@ -21,16 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import rich
-import torch
 from machine import describe_machine
 
-from synthproxy.allocator import keep_large_blocks
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Rendering, generate
 from synthproxy.corpus.generate import BATCH, embed_batch
 from synthproxy.corpus.sampling import draw_audible
 from synthproxy.report.tables import Table, to_terminal
 from synthproxy.synths import get_synth
+from synthproxy.workers import independent_workers
 
 SYNTH = "dexed-paper"
 MODELS = ("mel", "mn04-clip")
@@ -83,11 +82,10 @@ def main() -> None:
         generate(Path(sys.argv[3]), get_synth(SYNTH), get_audio_model("mel"), size=int(sys.argv[2]))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    torch.set_num_threads(1)
-    keep_large_blocks()
     rows = []
     for name in MODELS:
-        rendered, embedded, made = measure(name)
+        with independent_workers():
+            rendered, embedded, made = measure(name)
         limit = 1 / (1 / rendered + 1 / embedded)
         rows.append((name, rendered, embedded, limit, made, f"{made / limit:.0%}"))
     columns = ("audio model", "rendering alone", "embedding alone", "limit of both", "whole", "of the limit")

@@ -35,6 +35,7 @@ from synthproxy.report.tables import Table, to_terminal
 from synthproxy.synths import Note, get_synth
 from synthproxy.synths.dx7_voice import Voice, read_voices, unpack_parameters
 from synthproxy.synths.packed_voices import read_packed_voices
+from synthproxy.workers import independent_workers
 
 SECONDS = 5.0
 NOTE = Note()
@@ -79,8 +80,7 @@ def far_from(packed: NDArray[np.uint8], targets: Sequence[int]) -> NDArray[np.bo
         own = heard(row)
         return all(float(np.abs(own - other).mean()) >= NEAR_DECIBELS for other in references)
 
-    torch.set_num_threads(1)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with independent_workers(), ThreadPoolExecutor(os.cpu_count()) as pool:
         far = np.asarray(list(pool.map(differs, range(len(packed)))))
     far[list(targets)] = False
     return far

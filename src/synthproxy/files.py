@@ -50,7 +50,7 @@ def make_folder(path: Path) -> Path:
 
 @contextmanager
 def replacing_together(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder inside ``folder`` and move its files there, over what was there, when the block ends well.
+    """Give a temporary folder inside ``folder`` and move its files up, over what was there, when the block ends well.
 
     Raises:
         InvalidInputError: they cannot be written. What was there stays as it was.

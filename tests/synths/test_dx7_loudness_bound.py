@@ -83,7 +83,7 @@ def follow(op: np.ndarray, pitch: int, velocity: int, duration: float, seconds: 
 
 def reference_bound(voice: np.ndarray, note: Note, seconds: float, rate: int) -> float:
     operators = voice[:126].astype(np.int64).reshape(6, 21)
-    pitch = note.pitch + int(voice[144]) - 24
+    pitch = min(127, max(0, note.pitch + int(voice[144]) - 24))
     total = OUTPUT_STEP
     for carrier in get_carriers(int(voice[134])):
         levels = follow(operators[5 - carrier], pitch, note.velocity, note.duration, seconds, rate)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -263,17 +264,16 @@ def test_missing_file_folder_and_empty_file_are_refused(path: Path) -> None:
     assert "empty" in refused(path, b"")
 
 
-def mutated(data: bytes, generator: np.random.Generator) -> bytes:
+def mutated(data: bytes, source: Random) -> bytes:
     """The bytes with some of them changed, cut out, doubled or cut off."""
     out = bytearray(data)
-    for _ in range(generator.integers(1, 5)):
-        at = int(generator.integers(len(out)))
-        other = int(generator.integers(len(out)))
-        kind = generator.integers(6)
+    for _ in range(source.randint(1, 4)):
+        at, other = source.randrange(len(out)), source.randrange(len(out))
+        kind = source.randrange(6)
         if kind < 3:
-            out[at] = generator.choice([0, 0x43, 0x7F, 0x80, 0xF0, 0xF7, int(generator.integers(256))])
+            out[at] = source.choice([0, 0x43, 0x7F, 0x80, 0xF0, 0xF7, source.randrange(256)])
         elif kind == 3:
-            del out[at : at + int(generator.integers(1, 200))]
+            del out[at : at + source.randint(1, 200)]
         elif kind == 4:
             out[at:at] = out[other : other + 200]
         else:
@@ -288,10 +288,10 @@ def fuzz_voice_files(folder: Path, files: int, seed: int = 0) -> tuple[int, int]
     path = folder / "fuzzed.syx"
     healthy = [single(path), bank(path), single(path) + OTHER_MESSAGE + single(path)]
     healthy.append(written(path, voices_of(1, 32), headerless=True))
-    generator = np.random.default_rng(seed)
+    source = Random(seed)
     read = 0
     for number in range(files):
-        path.write_bytes(mutated(healthy[number % len(healthy)], generator))
+        path.write_bytes(mutated(healthy[number % len(healthy)], source))
         try:
             voices = read_voices(path, ignore_checksum=bool(number % 3))
         except InvalidInputError:

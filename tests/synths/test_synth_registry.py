@@ -67,7 +67,7 @@ def test_description_counts_the_free_parameters() -> None:
     paper = found["dexed-paper"]
     assert (paper.free, paper.numerical, paper.binary, paper.categorical, paper.one_hot_width) == (100, 92, 0, 8, 141)
     own = found["dexed"]
-    assert (own.free, own.numerical, own.binary, own.categorical, own.one_hot_width) == (102, 93, 1, 8, 144 - 0)
+    assert (own.free, own.numerical, own.binary, own.categorical, own.one_hot_width) == (102, 93, 1, 8, 144)
 
 
 def test_package_adds_a_synth(install) -> None:

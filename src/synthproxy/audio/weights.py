@@ -102,7 +102,8 @@ def obtain_weights(size: EfficientATSize, locations: WeightLocations, explicit: 
         finally:
             beside.unlink(missing_ok=True)
     except (OSError, http.client.HTTPException) as error:
-        reason = " ".join(str(getattr(error, "reason", None) or error).split()) or type(error).__name__
+        cause = getattr(error, "reason", None) or error
+        reason = " ".join(str(getattr(cause, "strerror", None) or cause).split()) or type(error).__name__
         raise UnavailableError(
             f"the weights {size.file_name} of {size.name} are not on this machine and could not be fetched ({reason}): "
             + how_to_get(size, locations)

@@ -10,20 +10,19 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthproxy.allocator import keep_large_blocks
 from synthproxy.corpus.rendering import Rendering
 from synthproxy.corpus.sampling import draw_audible
 from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
 from synthproxy.errors import InvalidInputError
 from synthproxy.synths import Synth
 from synthproxy.synths.space import Floats
+from synthproxy.workers import independent_workers
 
 if TYPE_CHECKING:
     from synthproxy.audio.base import AudioModel
@@ -139,7 +138,6 @@ def complete(corpus: Corpus, make: MakeShard, *, workers: int | None = None, pro
     Args:
         make: computes a shard; it is given the shard's number and an event that asks it to stop.
     """
-    keep_large_blocks()
     count = workers or os.cpu_count() or 1
     if count < 1:
         raise InvalidInputError(f"at least one worker is needed, got {workers}")
@@ -153,7 +151,7 @@ def complete(corpus: Corpus, make: MakeShard, *, workers: int | None = None, pro
         corpus.write_shard(number, make(number, stop))
         return len(corpus.info.rows(number))
 
-    with _one_torch_thread(), ThreadPoolExecutor(count, thread_name_prefix="corpus") as pool:
+    with independent_workers(), ThreadPoolExecutor(count, thread_name_prefix="corpus") as pool:
         queue = iter(missing)
         running: set[Future[int]] = set()
         try:
@@ -182,16 +180,3 @@ def _collect(running: set[Future[int]], progress: Progress | None, done_before: 
     if progress:
         progress(done_before + made, size)
     return made
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Workers are the parallelism: one PyTorch thread each is fastest, and makes results independent of the machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -23,6 +23,7 @@ from synthproxy.matching.search import SearchSettings, evolve, random_candidates
 from synthproxy.matching.target import Target
 from synthproxy.synths import Synth
 from synthproxy.synths.base import BoundsLoudness
+from synthproxy.workers import independent_workers
 
 SEARCH_UNTIL = 0.8
 """Part of the budget after which refinement takes over from evolution."""
@@ -124,7 +125,7 @@ def match(
     """
     settings = settings or MatchSettings()
     generator = np.random.default_rng(settings.seed if start is None else (settings.seed, len(start.population)))
-    with Bench(synth, target.audio, workers) as bench:
+    with independent_workers(), Bench(synth, target.audio, workers) as bench:
         stage = "propose"
         proposal = start.proposal if start else None
 

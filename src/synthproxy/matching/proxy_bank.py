@@ -11,6 +11,7 @@ import numpy as np
 
 from synthproxy.matching.candidates import Candidate
 from synthproxy.matching.retrieval import embed_target, in_space, nearest_by_embedding
+from synthproxy.matching.search import draw_presets
 from synthproxy.matching.target import Target
 from synthproxy.proxies.checkpoint import load_checkpoint
 from synthproxy.proxies.examples import Setting
@@ -57,7 +58,7 @@ class ProxyBank:
             IncompatibleError: the proxy is of another synth, or of an audio model with other weights.
         """
         space = self.setting.space
-        asked = space.sample(generator, self.presets)
+        asked = draw_presets(space, self.presets, generator)
         if len(known):
             parents = in_space(np.stack(known), synth.space, space)
             half = self.presets // 2

@@ -47,6 +47,7 @@ class Variation:
         self.groups = [np.asarray([i for i, n in enumerate(names) if n == group]) for group in dict.fromkeys(names)]
         self.alike = self._alike_groups(names)
         self.categorical = np.isin(np.arange(space.size), space.columns(Kind.CATEGORICAL))
+        self.defaults = space.snap(space.encode(space.defaults)).astype(np.float64)
         self.cardinality = np.asarray([max(p.cardinality, 2) for p in space.free])
         self.low = np.asarray([p.low if p.kind is Kind.NUMERICAL else 0.0 for p in space.free])
         self.high = np.asarray([p.high if p.kind is Kind.NUMERICAL else 1.0 for p in space.free])
@@ -90,7 +91,9 @@ class Variation:
         """Change a few parameters: numerical ones by a step of random size, others to a random value."""
         count = min(1 + generator.geometric(0.35), self.space.size)
         for i in generator.choice(self.space.size, size=count, replace=False):
-            if self.categorical[i]:
+            if generator.random() < 0.1:
+                preset[i] = self.defaults[i]
+            elif self.categorical[i]:
                 preset[i] = generator.integers(self.cardinality[i])
             elif generator.random() < 0.1:
                 preset[i] = generator.uniform(self.low[i], self.high[i])
@@ -129,9 +132,21 @@ def evolve(
     return best
 
 
+def draw_presets(space: PresetSpace, count: int, generator: np.random.Generator) -> Floats:
+    """Presets to start from: half drawn from the space, half of these with many parameters left at their default.
+
+    Defaults are what a synth's makers think neutral, so presets near them are simple, clear sounds; uniform draws are
+    hardly ever.
+    """
+    drawn = space.sample(generator, count)
+    plain = generator.random((count, space.size)) < generator.uniform(0.3, 0.95, (count, 1))
+    plain[: count // 2] = False
+    defaults = space.snap(space.encode(space.defaults))
+    return np.where(plain, defaults, drawn).astype(np.float32)
+
+
 def random_candidates(
     space: PresetSpace, notes: Sequence[Note], count: int, generator: np.random.Generator
 ) -> list[Candidate]:
-    """Presets drawn from the space, the notes dealt out among them."""
-    drawn: Floats = space.sample(generator, count)
-    return [Candidate(x, notes[i % len(notes)], "random") for i, x in enumerate(drawn)]
+    """Candidates by :func:`draw_presets`, the notes dealt out among them."""
+    return [Candidate(x, notes[i % len(notes)], "random") for i, x in enumerate(draw_presets(space, count, generator))]

@@ -15,10 +15,11 @@ from synthproxy.matching.pitch import estimate_pitch
 from synthproxy.synths import Note
 
 LONGEST_SECONDS = 30.0
+SHORTEST_SECONDS = 0.005
 _LEADING_SILENCE = 0.1  # Seconds; less than this belongs to the attack.
 _SILENCE = 1e-4  # Relative to the peak: −80 dB.
 _CLEAR = 0.85  # Periodicity above which the estimated pitch is believed.
-_LENGTHS = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+_USUAL_LENGTHS = (2.0, 3.0)  # Those of the published clips and of NSynth.
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ def read_target(path: Path, *, pitch: int | None = None, duration: float | None 
     """Read and analyse a sound; pitch and duration are estimated unless given.
 
     Raises:
-        InvalidInputError: no sound can be read, it is silent, or it is longer than one note can be.
+        InvalidInputError: no sound can be read, it is silent, or it is shorter or longer than one note can be.
     """
     audio = read_audio(path, SAMPLE_RATE).samples
     require_audible(audio, path)
@@ -68,6 +69,10 @@ def read_target(path: Path, *, pitch: int | None = None, duration: float | None 
     if begin < _LEADING_SILENCE * SAMPLE_RATE:
         begin = 0
     audio = audio[begin:]
+    if len(audio) < SHORTEST_SECONDS * SAMPLE_RATE:
+        raise InvalidInputError(
+            f"{path}: only {1000 * len(audio) / SAMPLE_RATE:.1f} ms of it sound; give a longer recording of one note"
+        )
     estimated, clarity = estimate_pitch(audio, SAMPLE_RATE)
     pitches = (pitch,) if pitch is not None else _possible_pitches(estimated, clarity)
     seconds = len(audio) / SAMPLE_RATE
@@ -98,4 +103,4 @@ def _held(audio: NDArray[np.float32]) -> float:
 
 
 def _possible_durations(held: float, seconds: float) -> tuple[float, ...]:
-    return tuple(dict.fromkeys(round(min(d, seconds), 3) for d in (held, *_LENGTHS, seconds)))
+    return tuple(dict.fromkeys(round(min(d, seconds), 3) for d in (held, *_USUAL_LENGTHS, seconds)))

@@ -29,5 +29,5 @@ def score_table(evaluation: Evaluation, title: str = "Scores", name: str = "prox
 
 def _row(name: str, score: Score) -> tuple[str | float, ...]:
     validation, test = score.validation, score.one_against_all
-    interval = f"{validation.interval.low:.3f}–{validation.interval.high:.3f}"
+    interval = f"±{(validation.interval.high - validation.interval.low) / 2:.3f}"
     return name, validation.mrr, interval, test.mrr, test.recall_at[1], test.recall_at[10], score.l1

@@ -134,7 +134,9 @@ class Dexed:
         """Play one note; see :meth:`Synth.render <synthproxy.synths.base.Synth.render>`."""
         engine = self._engine(sample_rate)
         engine.load_sysex(self.voices(preset).tobytes() + _UNNAMED)
-        audio = engine.render(note.pitch, note.velocity, note.duration, seconds)
+        # In whole samples: of half a sample the engine makes another number than round() does.
+        whole = round(seconds * sample_rate) / sample_rate
+        audio = engine.render(note.pitch, note.velocity, note.duration, whole)
         audio *= np.float32(PLUGIN_LEVEL * self.gain)
         return np.asarray(audio)
 

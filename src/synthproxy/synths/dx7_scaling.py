@@ -45,8 +45,8 @@ def velocity_offset(velocity: int, sensitivity: Integers) -> Integers:
 
 
 def sounding_pitch(note_pitch: int, transpose: Integers) -> Integers:
-    """The key that keyboard scaling sees: the engine transposes (0–48, 24 for none) before it scales."""
-    return np.asarray(note_pitch + transpose - 24)
+    """The MIDI pitch that scaling by the key sees: transposed (0–48, 24 for none), and kept within 0–127."""
+    return np.asarray(np.clip(note_pitch + transpose - 24, 0, 127))
 
 
 def keyboard_offset(
