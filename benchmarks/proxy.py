@@ -1,6 +1,6 @@
 """HN-OH on 50,000 drawn presets: does it know which preset makes a sound?
 
-    SYNTHPROXY_SHARED=… python benchmarks/proxy.py FOLDER
+    SYNTHPROXY_SHARED=… python benchmarks/proxy.py FOLDER [section.key=value …]
 
 Makes the corpora in FOLDER, trains by ``recipes/dexed-paper/hn-oh-laptop.toml`` and judges the last checkpoint,
 which was chosen by nothing, on 16,384 presets that it has not met: 256 sounds, each with its own preset and 511 others.
@@ -38,9 +38,11 @@ def main() -> None:
     for name, (size, seed) in SIZES.items():
         with counting(name, size) as progress:
             generate(folder / name, synth, model, size=size, seed=seed, progress=progress)
-    corpora = [f'corpus.train="{folder}/train"', f'corpus.validation="{folder}/validation"']
+    corpora = [*sys.argv[2:], f'corpus.train="{folder}/train"', f'corpus.validation="{folder}/validation"']
     result = train(read_recipe(RECIPE, corpora), folder / "hn-oh")
     print(result.message)
+    if result.status == "stopped":
+        return
     training = Examples.from_corpus(Corpus.open(folder / "train"))
     examples = Examples.from_corpus(Corpus.open(folder / "validation"))
     proxy, _ = load_checkpoint(folder / "hn-oh" / "last.safetensors")

@@ -433,7 +433,8 @@ def _rendering(pitch: int, velocity: int, duration: float, seconds: float) -> Re
     from synthproxy.corpus import Rendering
     from synthproxy.synths import Note
 
-    return Rendering(note=Note(pitch, velocity, duration), seconds=seconds)
+    published = Rendering.fade
+    return Rendering(note=Note(pitch, velocity, duration), seconds=seconds, fade=min(published, abs(seconds) / 2))
 
 
 def _print_json(data: Any) -> None:

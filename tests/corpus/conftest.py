@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from synthproxy.audio.base import AudioModel
 from synthproxy.audio.registry import get_audio_model
@@ -11,6 +12,14 @@ from synthproxy.synths import Note, Synth, get_synth
 
 WHOLE_SIZE = 1300  # Two whole shards and a short one, whose last batch is short.
 WHOLE_SEED = 7
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

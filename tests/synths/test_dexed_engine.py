@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dexed import DexedSynth, Patch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synthproxy.errors import InvalidInputError
@@ -63,6 +63,7 @@ def test_it_keeps_the_contract_of_a_synth(synth: Dexed) -> None:
 
 @few
 @given(st.floats(0.05, 1.0), st.sampled_from([8000, 22_050, 32_000, 44_100, 48_000]))
+@example(0.25, 22_050)  # Half a sample.
 def test_clip_has_the_length_that_was_asked_for(seconds: float, rate: int) -> None:
     preset = FOLDING.space.encode(FOLDING.space.defaults)
     assert FOLDING.render(preset, Note(60, 100, 0.02), seconds, rate).shape == (round(seconds * rate),)

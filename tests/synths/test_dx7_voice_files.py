@@ -220,6 +220,9 @@ def test_file_of_foreign_messages_only_is_refused(path: Path) -> None:
     assert "no DX7 voice dump" in refused(path, OTHER_MESSAGE * 3)
     assert "no DX7 voice dump" in refused(path, PARAMETER_CHANGE)
     assert "no DX7 voice dump" in refused(path, bytes.fromhex("F0 F7"))
+    other_kind = bytearray(single(path))
+    other_kind[2] = 0x10  # Yamaha's, and as long as a dump, but a parameter change.
+    assert "no DX7 voice dump" in refused(path, bytes(other_kind))
 
 
 # Damage

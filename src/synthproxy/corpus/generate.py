@@ -73,6 +73,7 @@ def generate(
         IncompatibleError: a corpus of other settings is there.
         KeyboardInterrupt: finished shards are kept; the same call continues.
     """
+    worker_count(workers)
     info = CorpusInfo(
         synth=synth.name,
         space=synth.space,
@@ -127,6 +128,13 @@ def join(parts: list[Shard]) -> Shard:
     )
 
 
+def worker_count(workers: int | None) -> int:
+    """The number of threads to use: as many as cores unless given."""
+    if workers is not None and workers < 1:
+        raise InvalidInputError(f"--workers: at least one is needed, got {workers}")
+    return workers or os.cpu_count() or 1
+
+
 def batches(rows: range) -> Iterator[range]:
     for start in range(rows.start, rows.stop, BATCH):
         yield range(start, min(start + BATCH, rows.stop))
@@ -138,9 +146,7 @@ def complete(corpus: Corpus, make: MakeShard, *, workers: int | None = None, pro
     Args:
         make: computes a shard; it is given the shard's number and an event that asks it to stop.
     """
-    count = workers or os.cpu_count() or 1
-    if count < 1:
-        raise InvalidInputError(f"at least one worker is needed, got {workers}")
+    count = worker_count(workers)
     missing = corpus.missing_shards()
     total = sum(len(corpus.info.rows(number)) for number in missing)
     before = corpus.info.size - total

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthproxy.corpus.generate import Progress, StoppedError, batches, complete, embed_batch, join
+from synthproxy.corpus.generate import Progress, StoppedError, batches, complete, embed_batch, join, worker_count
 from synthproxy.corpus.rendering import Rendering, is_audible, may_be_audible, render_clip
 from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
 from synthproxy.errors import InvalidInputError
@@ -73,6 +73,7 @@ def import_presets(
     Numerical values are clipped to the space's intervals, all values snapped to its grids, and held parameters left
     at their defaults; duplicates and presets outside the loudness gate are dropped; names and origins are kept.
     """
+    worker_count(workers)
     settings = rendering or Rendering()
     found = collect_presets(files, synth, settings.note)
     presets = without_duplicates(found)

@@ -146,7 +146,9 @@ class Corpus:
             info = CorpusInfo.from_dict(dict(group.attrs[_ATTRIBUTE]))  # type: ignore[arg-type]
         except (FileNotFoundError, zarr.errors.GroupNotFoundError) as error:
             raise InvalidInputError(f"{path}: there is no corpus") from error
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except OSError as error:
+            raise InvalidInputError(f"{path}: not a corpus ({error.strerror or error})") from error
+        except (KeyError, TypeError, ValueError) as error:
             raise InvalidInputError(f"{path}: not a corpus, or damaged ({error})") from error
         return cls(path, group, info)
 

@@ -17,6 +17,7 @@ from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, generate
 from synthproxy.demo.targets import TARGETS
 from synthproxy.files import make_folder
+from synthproxy.matching.budget import Budget
 from synthproxy.matching.distances import SAMPLE_RATE
 from synthproxy.progress import counting
 from synthproxy.proxies.checkpoint import load_checkpoint
@@ -50,6 +51,7 @@ class DemoSize:
 def run_demo(folder: Path, *, seconds_per_match: float = 20.0, size: DemoSize | None = None) -> Path:
     """Run the demo in a folder, or continue it there, and return the path of its page."""
     size = size or DemoSize()
+    Budget(seconds=seconds_per_match)  # Refused now, not after minutes.
     begun = time.monotonic()
     make_folder(folder)
     training, validation = _make_corpora(folder, size)

@@ -28,7 +28,8 @@ class Budget:
             raise InvalidInputError("give either --seconds or --renders")
         limit = self.seconds if self.renders is None else self.renders
         if limit is None or not 0 < limit < float("inf"):
-            raise InvalidInputError(f"the budget must be more than nothing, got {limit}")
+            name = "--seconds" if self.renders is None else "--renders"
+            raise InvalidInputError(f"{name}: give a number above 0, got {limit}")
 
     def used(self, renders: int) -> float:
         """Part of the budget that is used up, given the renders so far; 1 when it is spent."""

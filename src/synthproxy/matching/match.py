@@ -6,6 +6,7 @@ evolution, *refine* by CMA-ES, and return different good candidates.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -80,11 +81,14 @@ class State:
         population: scored candidates, nearest first.
         used: part of the budget that is used up.
         proposal: the nearest candidate before any search, once there is one.
+        renders, seconds: spent so far, over all continuations.
     """
 
     population: tuple[Candidate, ...]
     used: float
     proposal: Candidate | None = None
+    renders: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +127,7 @@ def match(
         stop: asked after each step; when it says yes, the best so far is returned.
 
     """
+    begun = time.monotonic()
     settings = settings or MatchSettings()
     generator = np.random.default_rng(settings.seed if start is None else (settings.seed, len(start.population)))
     with independent_workers(), Bench(synth, target.audio, workers) as bench:
@@ -134,8 +139,11 @@ def match(
                 used = budget.used(bench.renders)
                 if report:
                     nearest_so_far = population[0].distance if population else float("inf")
-                    state = State(tuple(population), used, proposal)
-                    report(Progress(stage, used, nearest_so_far, bench.renders), state)
+                    renders, seconds = bench.renders, time.monotonic() - begun
+                    if start:
+                        renders, seconds = renders + start.renders, seconds + start.seconds
+                    state = State(tuple(population), used, proposal, renders, seconds)
+                    report(Progress(stage, used, nearest_so_far, renders), state)
                 return used < until and not (stop and stop())
 
             return ask

@@ -34,6 +34,7 @@ def save_state(folder: Path, task: str, state: State) -> None:
         content,
         task=np.array(task),
         used=np.array(state.used),
+        spent=np.array((state.renders, state.seconds)),
         has_proposal=np.array(state.proposal is not None),
         presets=np.stack([c.preset for c in rows]),
         notes=np.array([(c.note.pitch, c.note.velocity, c.note.duration) for c in rows]),
@@ -54,12 +55,15 @@ def load_state(folder: Path, task: str) -> State | None:
                 Candidate(preset, Note(int(note[0]), int(note[1]), float(note[2])), origin, float(d), float(gain))
                 for preset, note, (d, gain), origin in columns
             )
-            used, kept = float(saved["used"]), bool(saved["has_proposal"])
-            return State(rows[1:], used, rows[0]) if kept else State(rows, used)
+            proposal = rows[0] if bool(saved["has_proposal"]) else None
+            renders, seconds = saved["spent"].tolist()
+            return State(rows[1:] if proposal else rows, float(saved["used"]), proposal, int(renders), float(seconds))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
         return None
 
 
 def forget_state(folder: Path) -> None:
     """Remove the state of a match that has ended."""
-    (folder / FILE_NAME).unlink(missing_ok=True)
+    # A killed process may have left one that was being written.
+    for file in (folder / FILE_NAME, *folder.glob(f".{Path(FILE_NAME).stem}.*")):
+        file.unlink(missing_ok=True)

@@ -79,11 +79,13 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
     corpora = [Corpus.open(path) for path in order.corpora]
     proxy = ProxyBank.load(order.proxy) if order.proxy else None
     settings = MatchSettings(top=order.top, seed=order.seed)
-    task = task_identity(synth, target, seconds=order.seconds, renders=order.renders, seed=order.seed)
+    sources = [str(path) for path in (*order.corpora, order.proxy)]
+    limits = {"seconds": order.seconds, "renders": order.renders, "seed": order.seed}
+    task = task_identity(synth, target, sources=sources, **limits)
     start = load_state(folder, task)
     budget = Budget(order.seconds, order.renders, start.used if start else 0.0)
-    begun = saved = time.monotonic()
-    latest = Progress("propose", 0.0, float("inf"), 0)
+    saved = time.monotonic()
+    latest = State((), 0.0)
 
     with stop_on_signals() as request, folder_for_results(folder):
         with progress_bar("{task.fields[best]}") as bar:
@@ -91,7 +93,7 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
 
             def report(progress: Progress, state: State) -> None:
                 nonlocal saved, latest
-                latest = progress
+                latest = state
                 bar.update(line, description=progress.stage, completed=progress.used, best=f"{progress.distance:.3f}")
                 stopping = bool(request.by) and progress.used < 1
                 if state.population and (stopping or time.monotonic() - saved > SAVE_EVERY_SECONDS):
@@ -111,7 +113,7 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
                 workers=workers,
             )
             interrupted = bool(request.by) and latest.used < 1
-        run = MatchRun(time.monotonic() - begun, latest.renders)
+        run = MatchRun(latest.seconds, latest.renders)
         content = write_match(folder, synth, target, found, run)
         if not interrupted:
             forget_state(folder)

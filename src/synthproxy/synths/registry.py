@@ -62,7 +62,7 @@ def get_synth(name: str) -> Synth:
     if name not in added:
         close = difflib.get_close_matches(name, synth_names(), n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise InvalidInputError(f"unknown synth {name!r}; {hint}There are: {', '.join(synth_names())}")
+        raise InvalidInputError(f"unknown synth {name!r}; {hint}there are: {', '.join(synth_names())}")
     try:
         synth = added[name].load()()
     except SynthProxyError:
