@@ -70,6 +70,15 @@ def test_only_finished_shards_count(tmp_path: Path) -> None:
     assert [number for number, _ in corpus.shards()] == [2]
 
 
+@pytest.mark.parametrize("array", ["presets", "embeddings", "attempts"])
+def test_shard_that_cannot_be_written_whole_is_not_marked(tmp_path: Path, array: str) -> None:
+    corpus = Corpus.create(tmp_path / "x", replace(INFO, size=2 * SHARD))
+    (tmp_path / "x" / array / "c").write_bytes(b"where the folder of chunks should be")
+    with pytest.raises(InvalidInputError, match="x: cannot be written"):
+        corpus.write_shard(1, items(0, SHARD, SHARD))
+    assert corpus.missing_shards() == [0, 1]
+
+
 def test_unfinished_corpus_is_refused_with_what_to_do(tmp_path: Path) -> None:
     corpus = Corpus.create(tmp_path / "x", replace(INFO, size=2 * SHARD))
     corpus.write_shard(0, items(0, 0, SHARD))
