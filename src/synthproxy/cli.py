@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from synthproxy import __version__
 from synthproxy.errors import InvalidInputError, SynthProxyError
+from synthproxy.report.printing import print_json, print_result, print_rows, print_table
 
 if TYPE_CHECKING:
     from synthproxy.corpus import Rendering
@@ -65,7 +65,7 @@ def synths(*, json: Json = False) -> None:
     """What makes sound here, and what is missing to use the rest."""
     from synthproxy.synths import describe_synths
 
-    _print_rows("Synths", [asdict(info) for info in describe_synths()], json)
+    print_rows("Synths", [asdict(info) for info in describe_synths()], json)
 
 
 @app.command
@@ -73,7 +73,7 @@ def audio_models(*, json: Json = False) -> None:
     """What hears here, and what is missing to use the rest."""
     from synthproxy.audio.registry import describe_audio_models
 
-    _print_rows("Audio models", [asdict(info) for info in describe_audio_models()], json)
+    print_rows("Audio models", [asdict(info) for info in describe_audio_models()], json)
 
 
 @app.command
@@ -94,7 +94,7 @@ def proxies(*, synth: str = "dexed-paper", audio_model: str = "mn04", json: Json
         raise InvalidInputError(f"unknown audio model {audio_model!r}; there are: {', '.join(audio_model_names())}")
     space = get_synth(synth).space
     rows = [{"name": n, "parameters": count_parameters(n, space, found[0].dimension)} for n in proxy_names()]
-    _print_rows(f"Proxies for {synth} and {audio_model}", rows, json)
+    print_rows(f"Proxies for {synth} and {audio_model}", rows, json)
 
 
 @app.command
@@ -182,9 +182,9 @@ def distance(sound: Path, target: Path, *, json: Json = False) -> None:
         "level_matched": distances(x, y, level_matched=True).to_dict(),
     }
     if json:
-        _print_json(results)
+        print_json(results)
     else:
-        _print_rows("Distance", [{"": form, **values} for form, values in results.items()], False)
+        print_rows("Distance", [{"": form, **values} for form, values in results.items()], False)
 
 
 @app.command
@@ -241,7 +241,7 @@ def generate(
             workers=workers,
             progress=progress,
         )
-    _print_result(out, asdict(result), json)
+    print_result(out, asdict(result), json)
 
 
 @app.command(name="import")
@@ -292,7 +292,7 @@ def import_(
             workers=workers,
             progress=progress,
         )
-    _print_result(out, asdict(result), json)
+    print_result(out, asdict(result), json)
 
 
 @app.command
@@ -329,7 +329,7 @@ def train(
 
     result = run(read_recipe(recipe, set_ or ()), out or Path("runs") / recipe.stem)
     if json:
-        _print_json({**asdict(result), "run_folder": str(result.run_folder)})
+        print_json({**asdict(result), "run_folder": str(result.run_folder)})
     else:
         print(result.message)
     if result.status == "stopped":
@@ -358,9 +358,9 @@ def evaluate(checkpoint: Path, *, corpus: Path, training_corpus: Path | None = N
     training = Examples.from_corpus(Corpus.open(training_corpus)) if training_corpus else None
     evaluation = judge(proxy, examples, training=training)
     if json:
-        _print_json(evaluation.to_dict())
+        print_json(evaluation.to_dict())
     else:
-        _print_table(score_table(evaluation))
+        print_table(score_table(evaluation))
 
 
 @app.command
@@ -414,7 +414,7 @@ def match(
     )
     content = run_match(order, out)
     if json:
-        _print_json(content)
+        print_json(content)
         return
     rows = [
         {
@@ -425,7 +425,7 @@ def match(
         }
         for row in content["candidates"]
     ]
-    _print_rows(f"Matches of {target.name}", rows, False)
+    print_rows(f"Matches of {target.name}", rows, False)
     print(f"Listen: {(out / 'index.html').resolve()}")
 
 
@@ -435,48 +435,6 @@ def _rendering(pitch: int, velocity: int, duration: float, seconds: float) -> Re
 
     published = Rendering.fade
     return Rendering(note=Note(pitch, velocity, duration), seconds=seconds, fade=min(published, abs(seconds) / 2))
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=1))
-
-
-def _print_result(out: Path, result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        _print_json(result)
-    else:
-        facts = (f"{name.replace('_', ' ')} {_short(value)}" for name, value in result.items())
-        print(f"{out}: {', '.join(facts)}")
-
-
-def _short(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
-
-
-def _print_rows(title: str, rows: Iterable[dict[str, Any]], as_json: bool) -> None:
-    found = list(rows)
-    if as_json:
-        _print_json(found)
-        return
-    from synthproxy.report.tables import Table
-
-    columns = [name for name in (found[0] if found else ()) if any(row[name] not in ("", None) for row in found)]
-    shown = tuple(tuple(_cell(row[name]) for name in columns) for row in found)
-    _print_table(Table(title, tuple(name.replace("_", " ") for name in columns), shown))
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else value
-
-
-def _print_table(table: Any) -> None:
-    import rich
-
-    from synthproxy.report.tables import to_terminal
-
-    rich.print(to_terminal(table))
 
 
 if __name__ == "__main__":
