@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    pass
+    from synthproxy.report.tables import Table
 
 
 def print_json(data: Any) -> None:
@@ -35,11 +35,11 @@ def print_rows(title: str, rows: Iterable[dict[str, Any]], as_json: bool) -> Non
     if as_json:
         print_json(found)
         return
-    from synthproxy.report.tables import Table
+    from synthproxy.report import tables
 
     columns = [name for name in (found[0] if found else ()) if any(row[name] not in ("", None) for row in found)]
     shown = tuple(tuple(_cell(row[name]) for name in columns) for row in found)
-    print_table(Table(title, tuple(name.replace("_", " ") for name in columns), shown))
+    print_table(tables.Table(title, tuple(name.replace("_", " ") for name in columns), shown))
 
 
 def _cell(value: Any) -> Any:

@@ -167,9 +167,12 @@ def to_terminal(table: Table) -> rich.table.Table:
         box=rich.box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
     )
     for name, numeric in zip(table.columns, numeric_columns(table), strict=True):
-        shown.add_column(Text(name), justify="right" if numeric else "left")
+        # Where the terminal is narrow, words are broken: half a name says less than one on two lines.
+        shown.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row, cells in enumerate(formatted_rows(table)):
         shown.add_row(
             *(Text(text, "bold green" if (row, column) in marked else "") for column, text in enumerate(cells))
