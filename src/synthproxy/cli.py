@@ -22,6 +22,7 @@ app = App(
     help="Neural proxies for software synthesizers: learn what presets sound like, and find the preset for a sound.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]

@@ -96,8 +96,7 @@ class Dexed:
         operators = folded[..., :126].reshape(*folded.shape[:-1], 6, 21)
         pitch = dx7_scaling.sounding_pitch(note.pitch, folded[..., 144, None])
         level = dx7_scaling.output_level(operators, pitch, note.velocity)
-        own_velocity = dx7_scaling.velocity_offset(note.velocity, np.zeros_like(level))
-        operators[..., 16] = dx7_scaling.level_of((level - own_velocity + 16) >> 5)
+        operators[..., 16] = dx7_scaling.level_of((level + 16) >> 5)
         faster = dx7_scaling.rate_offset(pitch, operators[..., 13])[..., None]
         quick = np.minimum((operators[..., 0:4] * 41 >> 6) + faster, 63)
         # The smallest rate that is as quick; unscaled rates stay as they are.
