@@ -33,7 +33,7 @@ from synthproxy.workers import independent_workers
 
 SYNTH = "dexed-paper"
 MODELS = ("mel", "mn04-clip")
-ROUNDS = 5
+ROUNDS = 3
 ITEMS = 1024  # Two shards: one for each core.
 SIZES = (1024, 4096)
 
