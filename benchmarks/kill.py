@@ -18,22 +18,10 @@ import numpy as np
 from synthproxy.corpus import Corpus
 
 KILLS = 10
-COMMAND = [
-    "generate",
-    "--synth",
-    "dexed-paper",
-    "--audio-model",
-    "mel",
-    "--size",
-    "6000",
-    "--seconds",
-    "1",
-    "--duration",
-    "0.5",
-    "--seed",
-    "3",
-    "--out",
-]
+SIZE = 20_480
+STARTING = 1.0
+COMMAND = ["generate", "--synth", "dexed-paper", "--audio-model", "mel", "--size", str(SIZE)]
+COMMAND += ["--seconds", "0.3", "--duration", "0.2", "--seed", "3", "--out"]
 
 
 def start(path: Path, *more: str) -> subprocess.Popen[bytes]:
@@ -52,7 +40,9 @@ def main() -> None:
         kills = 0
         while kills < KILLS:
             process = start(harried)
-            time.sleep(chance.uniform(0.2, 0.5) * max(2.0, whole / 3))
+            while process.poll() is None and not harried.exists():
+                time.sleep(0.05)
+            time.sleep(STARTING + chance.uniform(0, whole / 6))
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
@@ -65,7 +55,7 @@ def main() -> None:
                     break
         assert start(harried).wait() == 0
         one, other = Corpus.open(calm), Corpus.open(harried)
-        assert len(one) == len(other) == 6000
+        assert len(one) == len(other) == SIZE
         for column in ("presets", "embeddings", "attempts"):
             np.testing.assert_array_equal(getattr(one, column)(), getattr(other, column)())
         print(f"{kills} kills, 1 worker against 2: {len(one):,} items equal to the bit")

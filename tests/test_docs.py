@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from synthproxy.audio.io import write_audio
-from synthproxy.cli import main
 from synthproxy.corpus import Corpus
 from synthproxy.synths import Note, get_synth
 
@@ -20,7 +19,7 @@ def blocks(name: str) -> list[tuple[str, str]]:
     return [(m[1], m[2]) for m in BLOCK.finditer((ROOT / name).read_text(encoding="utf8"))]
 
 
-def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     for language, text in blocks("docs/quickstart.md"):
         if language == "toml":
@@ -34,8 +33,9 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
                     audio = get_synth("dexed-paper").render(preset, Note(), 3.0, 32_000)
                     write_audio("target.wav", audio, 32_000)
                 assert line.startswith("synthproxy ")
-                main(line.split()[1:])
-    assert capsys.readouterr().out
+                outcome = command(line.removeprefix("synthproxy "))
+                assert outcome.code == 0
+                assert outcome.out
     assert Path("found/best.syx").exists()
     assert Path("match/index.html").exists()
 
@@ -48,13 +48,12 @@ def test_every_link_to_a_file_leads_somewhere(page):
     assert not broken
 
 
-def test_readme_commands_exist(capsys):
+def test_readme_commands_exist(command):
     commands = re.findall(
         r"^\.venv/bin/synthproxy ([\w-]+)", (ROOT / "README.md").read_text(encoding="utf8"), re.MULTILINE
     )
     assert commands
-    main(["--help"])
-    listed = capsys.readouterr().out
-    assert all(command in listed for command in commands)
+    listed = command("--help").out
+    assert all(name in listed for name in commands)
     makefile = (ROOT / "Makefile").read_text(encoding="utf8")
     assert all(f"\n{target}:" in makefile for target in ("demo", "test", "check"))
