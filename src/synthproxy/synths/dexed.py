@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synthproxy.synths import dx7_scaling
 from synthproxy.synths.base import NamedPreset, Note
+from synthproxy.synths.definition import definition_path, read_definition
 from synthproxy.synths.dx7_loudness import rms_bound
 from synthproxy.synths.dx7_voice import MAXIMA, PARAMETERS, Voice, read_voices, unpack_parameters, write_voices
 from synthproxy.synths.packed_voices import read_packed_voices
@@ -51,10 +51,7 @@ class Dexed:
     suffix = ".syx"
 
     def __init__(self, name: str = "dexed", *, gain: float = 1.0, folds: bool = True) -> None:
-        definition = resources.files("synthproxy.synths") / "definitions" / f"{name}.toml"
-        with resources.as_file(definition) as path:
-            space = PresetSpace.from_toml(path)
-        self._set_up(name, space, gain, folds)
+        self._set_up(name, read_definition(definition_path(name)).space, gain, folds)
 
     def _set_up(self, name: str, space: PresetSpace, gain: float, folds: bool) -> None:
         self.name, self.space, self.gain, self.folds = name, space, gain, folds

@@ -9,12 +9,10 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -88,6 +86,16 @@ class Parameter:
             refuse("no grid value lies within the interval")
         if not 0.0 <= self.default <= (self.cardinality - 1 if self.kind is Kind.CATEGORICAL else 1.0):
             refuse(f"the default {self.default} is out of range")
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """A parameter from a row of a table: its fields, and ``steps = n`` for the grid of n equal steps."""
+        fields = dict(row)
+        if steps := fields.pop("steps", None):
+            fields["values"] = _equal_steps(steps)
+        for key in ("values", "labels", "weights"):
+            fields[key] = tuple(fields.get(key, ()))
+        return cls(**{**fields, "kind": Kind(fields.get("kind", Kind.NUMERICAL))})
 
     @property
     def cardinality(self) -> int:
@@ -294,7 +302,7 @@ class PresetSpace:
         )
         return PresetSpace(self.name, parameters)
 
-    # Definitions
+    # As data
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, defaults left out."""
@@ -310,47 +318,8 @@ class PresetSpace:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`to_dict`."""
-        return cls(data["name"], tuple(_parameter_from(row) for row in data["parameters"]))
-
-    @classmethod
-    def from_toml(cls, path: Path) -> Self:
-        """Read a definition: ``[[parameters]]`` rows as :class:`Parameter` takes them.
-
-        Shorthands: ``steps = n`` is the grid of n equal steps; ``repeat = [1, 2]`` makes one parameter per entry, with
-        ``{}`` in its name and group replaced by it. ``base = "other"`` starts from the definition beside it, and
-        ``[[change]]`` rows (``match = [patterns]`` and any fields) change it.
-        """
-        data = tomllib.loads(path.read_text(encoding="utf8"))
-        if "base" in data:
-            parameters = list(cls.from_toml(path.with_name(f"{data['base']}.toml")).parameters)
-        else:
-            parameters = [_parameter_from(row) for raw in data["parameters"] for row in _repeated(raw)]
-        space = cls(data["name"], tuple(parameters))
-        for change in data.get("change", ()):
-            for i in space.matching(change["match"]):
-                fields = {k: v for k, v in change.items() if k != "match"}
-                parameters[i] = _parameter_from({**asdict(parameters[i]), **fields})
-        return cls(data["name"], tuple(parameters))
+        return cls(data["name"], tuple(Parameter.from_row(row) for row in data["parameters"]))
 
 
 def _equal_steps(count: int) -> tuple[float, ...]:
     return tuple(i / (count - 1) for i in range(count)) if count > 1 else ()
-
-
-def _repeated(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    plain = {k: v for k, v in row.items() if k != "repeat"}
-    if "repeat" not in row:
-        return [plain]
-    return [
-        {**plain, "name": plain["name"].format(r), "group": plain.get("group", "").format(r)} for r in row["repeat"]
-    ]
-
-
-def _parameter_from(row: Mapping[str, Any]) -> Parameter:
-    fields = dict(row)
-    if steps := fields.pop("steps", None):
-        fields["values"] = _equal_steps(steps)
-    for key in ("values", "labels", "weights"):
-        sequence: Sequence[Any] = fields.get(key, ())
-        fields[key] = tuple(sequence)
-    return Parameter(**{**fields, "kind": Kind(fields.get("kind", Kind.NUMERICAL))})
