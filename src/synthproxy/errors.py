@@ -5,7 +5,8 @@
     SynthProxyError
     ├── InvalidInputError    a file, value or recipe that the user gave cannot be used
     ├── UnavailableError     something optional is missing here: weights, a plug-in, a package
-    └── IncompatibleError    two things do not belong together: a corpus and a checkpoint of different synths
+    ├── IncompatibleError    two things do not belong together: a corpus and a checkpoint of different synths
+    └── FailedRenderError    a synth could not play one preset: it crashed, hung, or made no finite sound
 """
 
 
@@ -23,3 +24,7 @@ class UnavailableError(SynthProxyError):
 
 class IncompatibleError(SynthProxyError):
     """Two things that were given do not fit each other."""
+
+
+class FailedRenderError(SynthProxyError):
+    """One preset could not be played; others can."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -78,3 +78,10 @@ def folder_for_results(path: Path) -> Iterator[None]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Where this package keeps what it can make or fetch again: in ``XDG_CACHE_HOME``, else in ``~/.cache``."""
+    environment = os.environ if environment is None else environment
+    home = environment.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path(environment.get("HOME") or Path.home()) / ".cache") / "synthproxy"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from synthproxy.audio.sizes import EfficientATSize
 from synthproxy.errors import InvalidInputError, UnavailableError
+from synthproxy.files import cache_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,10 +48,8 @@ class WeightLocations:
 def weight_locations(environment: Mapping[str, str] | None = None) -> WeightLocations:
     """Read the environment, once, here: ``XDG_CACHE_HOME`` (else ``~/.cache``) and ``SYNTHPROXY_SHARED``."""
     environment = os.environ if environment is None else environment
-    cache_home = environment.get("XDG_CACHE_HOME")
-    cache = Path(cache_home) if cache_home else Path(environment.get("HOME") or Path.home()) / ".cache"
     shared = environment.get(SHARED_VARIABLE)
-    return WeightLocations(cache / "synthproxy" / "weights", Path(shared) / "weights" if shared else None)
+    return WeightLocations(cache_folder(environment) / "weights", Path(shared) / "weights" if shared else None)
 
 
 def find_weights(size: EfficientATSize, locations: WeightLocations, explicit: Path | None = None) -> Path | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthproxy.corpus.rendering import Rendering
+from synthproxy.corpus.rendering import Rendering, repeatability
 from synthproxy.corpus.sampling import draw_audible
 from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
 from synthproxy.errors import InvalidInputError
@@ -42,11 +42,18 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class GenerationResult:
-    """What a run made: items of the whole corpus, items made now, and how many presets were drawn per audible one."""
+    """What a run made.
+
+    Args:
+        size, made: items of the whole corpus, and items made now.
+        draws_per_preset: how many presets were drawn per audible one.
+        failed: draws that the synth could not play, over all runs; the corpus lists them with their reasons.
+    """
 
     size: int
     made: int
     draws_per_preset: float
+    failed: int = 0
 
 
 def generate(
@@ -86,6 +93,7 @@ def generate(
         seed=seed,
         first=first,
         keeps_audio=keep_audio,
+        repeatability=repeatability(synth),
     )
     corpus = Corpus.create(path, info)
 
@@ -96,12 +104,13 @@ def generate(
                 raise StoppedError
             items = [first + row for row in rows]
             draws = draw_audible(synth, info.rendering, info.sample_rate, seed, items)
+            corpus.note_failures(draws.failures)
             embeddings = embed_batch(audio_model, draws.audio)
             parts.append(Shard(draws.presets, embeddings, draws.attempts, draws.audio if keep_audio else None))
         return join(parts)
 
     made = complete(corpus, make, workers=workers, progress=progress)
-    return GenerationResult(size, made, float(corpus.attempts().mean()))
+    return GenerationResult(size, made, float(corpus.attempts().mean()), len(corpus.failures()))
 
 
 def embed_batch(audio_model: AudioModel, audio: Floats) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.synths import Note, Synth
-from synthproxy.synths.base import BoundsLoudness
+from synthproxy.synths.base import BoundsLoudness, MayNotRepeat, Repeatability
 from synthproxy.synths.space import Floats
 
 
@@ -44,6 +44,11 @@ def render_clip(synth: Synth, preset: Floats, rendering: Rendering, sample_rate:
     if faded:
         audio[-faded:] *= np.linspace(1.0, 0.0, faded, dtype=np.float32)
     return audio
+
+
+def repeatability(synth: Synth) -> Repeatability | None:
+    """How well a synth repeats, and by what means; None for one that always does."""
+    return synth.repeatability if isinstance(synth, MayNotRepeat) else None
 
 
 def rms(audio: NDArray[np.float32]) -> float:

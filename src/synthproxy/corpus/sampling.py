@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthproxy.corpus.rendering import Rendering, is_audible, may_be_audible, render_clip
-from synthproxy.errors import InvalidInputError
+from synthproxy.corpus.store import Failure
+from synthproxy.errors import FailedRenderError, InvalidInputError
 from synthproxy.synths import Synth
 from synthproxy.synths.space import Floats
 
@@ -19,17 +20,19 @@ MAXIMUM_DRAWS = 4096
 
 @dataclass(frozen=True)
 class Draws:
-    """Audible presets: vectors (n, free), clips (n, samples), and how many draws each took (n,)."""
+    """Audible presets: vectors (n, free), clips (n, samples), how many draws each took (n,), and what failed."""
 
     presets: Floats
     audio: NDArray[np.float32]
     attempts: NDArray[np.uint16]
+    failures: tuple[Failure, ...] = ()
 
 
 def draw_audible(synth: Synth, rendering: Rendering, sample_rate: int, seed: int, items: Sequence[int]) -> Draws:
     """Draw one audible preset per item number: the first of the item's own random sequence that passes the gate.
 
-    Presets that are certain to be too quiet are passed over without rendering them; that changes no result.
+    Presets that are certain to be too quiet are passed over without rendering them; that changes no result. A preset
+    that the synth cannot play counts as not audible.
 
     Raises:
         InvalidInputError: none of ``MAXIMUM_DRAWS`` draws is audible.
@@ -39,6 +42,7 @@ def draw_audible(synth: Synth, rendering: Rendering, sample_rate: int, seed: int
     audio = np.empty((len(items), round(rendering.seconds * sample_rate)), dtype=np.float32)
     attempts = np.zeros(len(items), dtype=np.uint16)
     generators = [np.random.default_rng((seed, item)) for item in items]
+    failures: list[Failure] = []
     waiting = list(range(len(items)))
     while waiting:
         uniform = np.concatenate([generators[i].random((DRAWS_AT_ONCE, space.size)) for i in waiting])
@@ -48,7 +52,11 @@ def draw_audible(synth: Synth, rendering: Rendering, sample_rate: int, seed: int
             waiting, drawn.reshape(-1, DRAWS_AT_ONCE, space.size), worth_rendering, strict=True
         ):
             for number in np.nonzero(worth)[0]:
-                clip = render_clip(synth, candidates[number], rendering, sample_rate)
+                try:
+                    clip = render_clip(synth, candidates[number], rendering, sample_rate)
+                except FailedRenderError as error:
+                    failures.append(Failure(items[i], str(error)))
+                    continue
                 if is_audible(clip, rendering):
                     presets[i], audio[i] = candidates[number], clip
                     attempts[i] += number + 1
@@ -63,7 +71,7 @@ def draw_audible(synth: Synth, rendering: Rendering, sample_rate: int, seed: int
                 continue
             generators[i] = _FINISHED
         waiting = [i for i in waiting if generators[i] is not _FINISHED]
-    return Draws(presets, audio, attempts)
+    return Draws(presets, audio, attempts, tuple(failures))
 
 
 _FINISHED = np.random.default_rng(0)

@@ -6,6 +6,7 @@ entry in ``done`` is set, which is written last; whatever else a killed process 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -23,6 +24,7 @@ from synthproxy.corpus.rendering import Rendering
 from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.files import make_folder
 from synthproxy.synths import Note, PresetSpace
+from synthproxy.synths.base import Repeatability
 from synthproxy.synths.space import Floats
 
 SHARD = 512
@@ -31,6 +33,7 @@ SHARD = 512
 _CHUNK = 32  # Rows that are read at once; a shard is one file of many chunks.
 _ATTRIBUTE = "synthproxy"
 _TEXT_WIDTH = 96
+_FAILURES = "failures.jsonl"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class CorpusInfo:
             presets ``size`` counts those that were given, silent ones included.
         kind: ``synthetic`` or ``hand-crafted``.
         keeps_audio: whether the clips are stored.
+        repeatability: of a synth that may not repeat: its mode, by what means it was made to repeat, and how well.
     """
 
     synth: str
@@ -62,6 +66,7 @@ class CorpusInfo:
     kind: str = "synthetic"
     keeps_audio: bool = False
     source_digest: str = ""
+    repeatability: Repeatability | None = None
     version: str = __version__
 
     def __post_init__(self) -> None:
@@ -94,14 +99,17 @@ class CorpusInfo:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "space": self.space.to_dict()} | {
-            "rendering": asdict(self.rendering)
+            "rendering": asdict(self.rendering),
+            "repeatability": asdict(self.repeatability) if self.repeatability else None,
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CorpusInfo:
         """The inverse of :meth:`to_dict`."""
         rendering = Rendering(**{**data["rendering"], "note": Note(**data["rendering"]["note"])})
-        return cls(**{**data, "space": PresetSpace.from_dict(data["space"]), "rendering": rendering})
+        repeats = Repeatability(**data["repeatability"]) if data.get("repeatability") else None
+        space = PresetSpace.from_dict(data["space"])
+        return cls(**{**data, "space": space, "rendering": rendering, "repeatability": repeats})
 
     def differences(self, other: CorpusInfo, *, ignoring: Sequence[str] = ("version",)) -> list[str]:
         """Names of the fields in which two corpora differ."""
@@ -119,6 +127,14 @@ class Shard:
     audio: Floats | None = None
     names: Sequence[str] = ()
     origins: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A preset that could not be played: the item it was for, and the reason, which names the preset."""
+
+    item: int
+    reason: str
 
 
 class Corpus:
@@ -244,6 +260,20 @@ class Corpus:
                     _to_text(stored["origins"]) if "origins" in stored else (),
                 ),
             )
+
+    # What went wrong
+
+    def note_failures(self, failures: Sequence[Failure]) -> None:
+        """Add to the list of presets that could not be played."""
+        if failures:
+            with (self.path / _FAILURES).open("a", encoding="utf8") as file:
+                file.write("".join(json.dumps(asdict(failure)) + "\n" for failure in failures))
+
+    def failures(self) -> list[Failure]:
+        """Presets that could not be played, each once, in the order of the items."""
+        file = self.path / _FAILURES
+        lines = file.read_text(encoding="utf8").splitlines() if file.exists() else []
+        return sorted({Failure(**json.loads(line)) for line in lines}, key=lambda f: (f.item, f.reason))
 
     # Items
 

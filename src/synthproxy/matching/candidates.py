@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from synthproxy.errors import FailedRenderError
 from synthproxy.matching.distances import SAMPLE_RATE, SearchDistance
 from synthproxy.synths import Note, Synth
 from synthproxy.synths.space import Floats
@@ -72,7 +73,11 @@ class Bench:
         """The candidates with their distances and gains."""
 
         def measure(candidate: Candidate) -> Candidate:
-            (distance,), (gain,) = self._distance([self.render(candidate)])
+            try:
+                sound = self.render(candidate)
+            except FailedRenderError:
+                return candidate  # Infinitely far: whoever searches turns elsewhere.
+            (distance,), (gain,) = self._distance([sound])
             return replace(candidate, distance=float(distance), gain=float(gain))
 
         scored = list(self._pool.map(measure, candidates))

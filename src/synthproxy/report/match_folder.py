@@ -27,6 +27,7 @@ from synthproxy.progress import progress_bar
 from synthproxy.report.content import Comparison, Page, Section, Sound
 from synthproxy.report.page import write_page
 from synthproxy.synths import NamedPreset, Synth, get_synth
+from synthproxy.synths.readable import save_presets
 
 SAVE_EVERY_SECONDS = 5.0
 
@@ -57,6 +58,7 @@ class MatchOrder:
     duration: float | None = None
     velocity: int = 100
     seed: int = 0
+    fast: bool = False
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -75,7 +77,7 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
         The content of ``matches.json``.
     """
     target = read_target(order.target, pitch=order.pitch, duration=order.duration, velocity=order.velocity)
-    synth = get_synth(order.synth)
+    synth = get_synth(order.synth, "fast" if order.fast else "exact")
     corpora = [Corpus.open(path) for path in order.corpora]
     proxy = ProxyBank.load(order.proxy) if order.proxy else None
     settings = MatchSettings(top=order.top, seed=order.seed)
@@ -149,7 +151,7 @@ def write_match(folder: Path, synth: Synth, target: Target, result: MatchResult,
     with replacing_together(folder) as beside:
         for number, found in enumerate(matches, 1):
             preset = NamedPreset(found.candidate.preset, target.path.stem[:10], str(target.path))
-            synth.write_presets(beside / f"{_stem(number)}{synth.suffix}", [preset])
+            save_presets(synth, beside / f"{_stem(number)}{synth.suffix}", [preset])
             write_audio(beside / f"{_stem(number)}.wav", found.audio, SAMPLE_RATE)
         write_page(beside / "index.html", Page(target.path.name, introduction, (section,)))
     replace_file(folder / "matches.json", json.dumps(content, indent=1) + "\n")
@@ -173,6 +175,7 @@ def _row(found: Match, stem: str, synth: Synth) -> dict[str, Any]:
             "search": found.candidate.distance,
         },
         "origin": found.candidate.origin,
+        "parameters": synth.space.to_names(found.candidate.preset),
     }
 
 

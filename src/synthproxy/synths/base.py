@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,34 @@ class Note:
             raise InvalidInputError(f"a MIDI velocity lies in 1..127, got {self.velocity}")
         if not 0.0 < self.duration <= 600.0:
             raise InvalidInputError(f"a note lasts more than 0 and at most 600 seconds, got {self.duration}")
+
+
+Mode = Literal["exact", "fast"]
+
+EXACT_ERROR = 0.01
+"""Largest repeat error at which a synth counts as repeating."""
+
+
+@dataclass(frozen=True)
+class Repeatability:
+    """How a synth is kept from remembering what it played, and how well it repeats then.
+
+    Two are equal if their modes are: by what means a synth repeats makes no difference to what is heard.
+
+    Args:
+        mode: ``exact``: the cheapest isolation that repeats, or the best where none does; ``fast``: the cheapest.
+        isolation: what is done between renders.
+        error: measured, None where no drawn preset made a sound; at most :data:`EXACT_ERROR` counts as repeating.
+    """
+
+    mode: Mode
+    isolation: str = field(compare=False)
+    error: float | None = field(compare=False)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same preset gives the same sound whatever was played before."""
+        return self.error is not None and self.error <= EXACT_ERROR
 
 
 @dataclass(frozen=True)
@@ -57,7 +85,11 @@ class Synth(Protocol):
         """Ending of its preset files, with the dot."""
 
     def render(self, preset: Floats, note: Note, seconds: float, sample_rate: int) -> NDArray[np.float32]:
-        """Play one note: mono float32 audio of round(seconds × sample_rate) samples, at the default output level."""
+        """Play one note: mono float32 audio of round(seconds × sample_rate) samples, at the default output level.
+
+        Raises:
+            FailedRenderError: this preset cannot be played.
+        """
 
     def read_presets(self, path: Path, note: Note) -> list[NamedPreset]:
         """The presets of a file, as they sound with this note, on the space's grid."""
@@ -72,3 +104,30 @@ class BoundsLoudness(Protocol):
 
     def loudness_bound(self, presets: Floats, note: Note, seconds: float, sample_rate: int) -> NDArray[np.float64]:
         """An upper bound of the RMS of each rendered clip, (n,). It must never be too low."""
+
+
+@runtime_checkable
+class ReadsMoreForms(Protocol):
+    """A synth with preset files of several kinds."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Endings of all of them, with the dot; first the one that is written if nothing else is asked for."""
+
+
+@runtime_checkable
+class NeedsSomething(Protocol):
+    """A synth that may need what is not here: a plug-in or a package."""
+
+    @property
+    def missing(self) -> str:
+        """What is missing to play it, and how to get it; empty if nothing is."""
+
+
+@runtime_checkable
+class MayNotRepeat(Protocol):
+    """A synth whose sounds depend on what it has played before, unless that is prevented."""
+
+    @property
+    def repeatability(self) -> Repeatability:
+        """How that is prevented, and how well it repeats then."""

@@ -10,6 +10,7 @@ it and, with ``index_step``, the index moved on. ``base = "other"`` starts from 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -84,9 +85,19 @@ class Definition:
         return self.space.snap(self.space.encode(everything))
 
 
+def comparable_name(name: str) -> str:
+    """A parameter's name without case and punctuation, to compare by; ``#2`` tells apart those of the same name."""
+    return "".join(c for c in re.sub(r"#\d+$", "", name).casefold() if c.isalnum())
+
+
 def definition_path(name: str) -> Path:
     """The file of a definition that comes with the package."""
     return Path(str(resources.files("synthproxy.synths"))) / "definitions" / f"{name}.toml"
+
+
+def plugin_definitions() -> tuple[str, ...]:
+    """Names of the definitions of plug-ins that come with the package."""
+    return ("amsynth", "dexed-plugin", "diva", "talnm")
 
 
 def read_definition(path: Path) -> Definition:

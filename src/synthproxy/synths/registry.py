@@ -1,4 +1,4 @@
-"""Synths by name: those that come with the package, and those that other packages add.
+"""Synths by name: those that come with the package, and those that other packages or the user's definitions add.
 
 Another package adds a synth by an entry point in the group ``synthproxy.synths``: its name is the synth's, and it
 resolves to a callable without arguments that returns a :class:`~synthproxy.synths.base.Synth`, or raises
@@ -12,18 +12,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from synthproxy.errors import InvalidInputError, SynthProxyError, UnavailableError
-from synthproxy.synths.base import Synth
+from synthproxy.synths.base import Mode, NeedsSomething, Synth
+from synthproxy.synths.definition import definition_path, plugin_definitions, read_definition
 from synthproxy.synths.dexed import Dexed
+from synthproxy.synths.plugin import PluginSynth
 from synthproxy.synths.space import Kind
 
 GROUP = "synthproxy.synths"
 
-_BUILT_IN: dict[str, Callable[[], Synth]] = {
+_NATIVE: dict[str, Callable[[], Synth]] = {
     "dexed": partial(Dexed, "dexed"),
     "dexed-paper": partial(Dexed, "dexed-paper", folds=False),
 }
+_BUILT_IN = (*_NATIVE, *plugin_definitions())
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,22 @@ def synth_names() -> list[str]:
     return sorted({*_BUILT_IN, *_added()})
 
 
-def get_synth(name: str) -> Synth:
-    """The synth of this name.
+def get_synth(name: str, mode: Mode = "exact") -> Synth:
+    """The synth of this name, or the plug-in of this definition file (``.toml``).
+
+    Args:
+        mode: of plug-ins, which may repeat exactly or play faster; see :class:`~synthproxy.synths.plugin.PluginSynth`.
 
     Raises:
-        InvalidInputError: there is none of this name.
-        UnavailableError: something it needs is not here.
+        InvalidInputError: there is none of this name, or the definition cannot be read.
+        UnavailableError: something it needs is not here. (A plug-in is only looked for when it is played.)
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name]()
+    if name in _NATIVE:
+        return _NATIVE[name]()
+    if name in plugin_definitions():
+        return PluginSynth(read_definition(definition_path(name)), mode=mode)
+    if name.endswith(".toml"):
+        return PluginSynth(read_definition(Path(name)), mode=mode)
     added = _added()
     if name not in added:
         close = difflib.get_close_matches(name, synth_names(), n=1)
@@ -79,10 +90,13 @@ def describe_synths() -> list[SynthInfo]:
     found = []
     for name in synth_names():
         try:
-            space = get_synth(name).space
+            synth = get_synth(name)
         except SynthProxyError as error:
             found.append(SynthInfo(name, available=False, missing=str(error)))
             continue
+        space, missing = synth.space, synth.missing if isinstance(synth, NeedsSomething) else ""
         numerical, binary, categorical = (len(space.columns(kind)) for kind in Kind)
-        found.append(SynthInfo(name, True, space.size, numerical, binary, categorical, space.one_hot_width))
+        found.append(
+            SynthInfo(name, not missing, space.size, numerical, binary, categorical, space.one_hot_width, missing)
+        )
     return found

@@ -1,0 +1,3 @@
+from synthproxy.cli import main
+
+main()

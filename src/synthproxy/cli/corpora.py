@@ -1,0 +1,113 @@
+"""Commands that make corpora."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from synthproxy.cli.options import Clip, Fast, Files, Json, Output, Weights, synth_called
+from synthproxy.report.printing import print_result
+
+
+def generate(
+    *,
+    synth: str = "dexed-paper",
+    audio_model: str = "mel",
+    size: int,
+    seed: int = 0,
+    first: int = 0,
+    out: Output,
+    clip: Clip = Clip(),  # noqa: B008
+    keep_audio: bool = False,
+    workers: int | None = None,
+    weights: Weights = None,
+    fast: Fast = False,
+    json: Json = False,
+) -> None:
+    """Make a corpus of drawn presets with their embeddings; the same command continues one that was interrupted.
+
+    Parameters
+    ----------
+    synth: Synth to draw presets of, or a definition file (.toml).
+    audio_model: Audio model that embeds their sounds.
+    size: Number of presets.
+    seed: Seed; item i depends on the seed and i only.
+    first: Number of the first item, a multiple of 512: a range of a corpus, to be merged with others.
+    out: Folder of the corpus.
+    keep_audio: Store the clips as well.
+    workers: Threads; all cores by default.
+    """
+    from synthproxy.audio.registry import get_audio_model
+    from synthproxy.corpus import generate as make
+    from synthproxy.progress import counting
+
+    source, model = synth_called(synth, fast), get_audio_model(audio_model, weights=weights)
+    with counting("presets", size) as progress:
+        result = make(
+            out,
+            source,
+            model,
+            size=size,
+            seed=seed,
+            first=first,
+            rendering=clip.rendering,
+            keep_audio=keep_audio,
+            workers=workers,
+            progress=progress,
+        )
+    print_result(out, asdict(result), json)
+
+
+def import_(
+    files: Files,
+    *,
+    synth: str = "dexed",
+    audio_model: str = "mel",
+    out: Output,
+    clip: Clip = Clip(),  # noqa: B008
+    keep_audio: bool = False,
+    workers: int | None = None,
+    weights: Weights = None,
+    fast: Fast = False,
+    json: Json = False,
+) -> None:
+    """Make a corpus of presets that people made.
+
+    Parameters
+    ----------
+    files: Preset files, folders of them, or an archive of packed DX7 voices (.npz).
+    synth: Synth they are for, or a definition file (.toml).
+    audio_model: Audio model that embeds their sounds.
+    out: Folder of the corpus.
+    keep_audio: Store the clips as well.
+    workers: Threads; all cores by default.
+    """
+    from synthproxy.audio.registry import get_audio_model
+    from synthproxy.corpus import import_presets
+    from synthproxy.progress import counting
+
+    source, model = synth_called(synth, fast), get_audio_model(audio_model, weights=weights)
+    with counting("presets") as progress:
+        result = import_presets(
+            out,
+            files,
+            source,
+            model,
+            rendering=clip.rendering,
+            keep_audio=keep_audio,
+            workers=workers,
+            progress=progress,
+        )
+    print_result(out, asdict(result), json)
+
+
+def merge(parts: Files, *, out: Output) -> None:
+    """Join ranges of one corpus that were made apart.
+
+    Parameters
+    ----------
+    parts: Folders of the ranges, in any order.
+    out: Folder of the whole.
+    """
+    from synthproxy.corpus import merge_corpora
+
+    print(f"{out}: {len(merge_corpora(parts, out)):,} presets")

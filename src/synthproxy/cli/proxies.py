@@ -1,0 +1,65 @@
+"""Commands that train proxies and judge them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from synthproxy.cli.options import EXIT_INTERRUPTED, Json, Output
+from synthproxy.report.printing import print_json, print_table
+
+
+def train(
+    recipe: Path,
+    *,
+    out: Output | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="", help="section.key=value")] = None,
+    json: Json = False,
+) -> None:
+    """Train a proxy by a recipe; the same command continues one that was interrupted.
+
+    Parameters
+    ----------
+    recipe: A TOML file.
+    out: Run folder; runs/ and the recipe's name by default.
+    """
+    from synthproxy.proxies.recipe import read_recipe
+    from synthproxy.proxies.training import train as run
+
+    result = run(read_recipe(recipe, set_ or ()), out or Path("runs") / recipe.stem)
+    if json:
+        print_json({**asdict(result), "run_folder": str(result.run_folder)})
+    else:
+        print(result.message)
+    if result.status == "stopped":
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def evaluate(checkpoint: Path, *, corpus: Path, training_corpus: Path | None = None, json: Json = False) -> None:
+    """Judge a trained proxy, beside what trivial predictors reach.
+
+    Parameters
+    ----------
+    checkpoint: A .safetensors file of a run folder.
+    corpus: Corpus to judge by.
+    training_corpus: Corpus it has learned from, for the nearest-preset baseline.
+    """
+    from synthproxy.corpus import Corpus
+    from synthproxy.proxies.checkpoint import load_checkpoint
+    from synthproxy.proxies.evaluation import evaluate as judge
+    from synthproxy.proxies.examples import Examples
+    from synthproxy.report.scores import score_table
+
+    proxy, info = load_checkpoint(checkpoint)
+    examples = Examples.from_corpus(Corpus.open(corpus))
+    info.setting.require_same(examples.setting, str(checkpoint))
+    training = Examples.from_corpus(Corpus.open(training_corpus)) if training_corpus else None
+    evaluation = judge(proxy, examples, training=training)
+    if json:
+        print_json(evaluation.to_dict())
+    else:
+        print_table(score_table(evaluation))

@@ -1,0 +1,54 @@
+"""Presets in JSON that a person can read: every parameter by name, categories by their label. For every synth alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from synthproxy.errors import InvalidInputError
+from synthproxy.files import replace_file
+from synthproxy.synths.base import NamedPreset, Note, Synth
+from synthproxy.synths.preset_files import read_text
+from synthproxy.synths.space import PresetSpace
+
+SUFFIX = ".json"
+
+
+def load_presets(synth: Synth, path: Path, note: Note) -> list[NamedPreset]:
+    """The presets of a file: one of the synth's own, or JSON by :func:`save_presets`.
+
+    Raises:
+        InvalidInputError: the file is missing, damaged, or for another synth.
+    """
+    return _read(path, synth.space) if path.suffix.lower() == SUFFIX else synth.read_presets(path, note)
+
+
+def save_presets(synth: Synth, path: Path, presets: Sequence[NamedPreset]) -> None:
+    """Write presets in the form that the ending of ``path`` asks for: JSON, or one of the synth's own."""
+    if path.suffix.lower() != SUFFIX:
+        synth.write_presets(path, presets)
+        return
+    rows = [{"name": p.name, "parameters": synth.space.to_names(p.vector)} for p in presets]
+    replace_file(path, json.dumps({"synth": synth.space.name, "presets": rows}, indent=1) + "\n")
+
+
+def _read(path: Path, space: PresetSpace) -> list[NamedPreset]:
+    try:
+        data = json.loads(read_text(path))
+        of, rows = data["synth"], [(str(row["name"]), dict(row["parameters"])) for row in data["presets"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInputError(f"{path}: no JSON file of presets ({type(error).__name__}: {error})") from error
+    if of != space.name:
+        raise InvalidInputError(f"{path}: presets of {of!r}, not of {space.name!r}")
+    presets = []
+    for number, (name, named) in enumerate(rows, 1):
+        try:
+            vector = space.from_names(named)
+            space.validate(vector)
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(f"{path}: preset {number} has a value that is no number ({error})") from error
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path}: preset {number}: {error}") from error
+        presets.append(NamedPreset(space.snap(vector), name, f"{path.name}:{number}"))
+    return presets
