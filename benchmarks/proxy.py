@@ -1,9 +1,10 @@
-"""HN-OH on 50,000 drawn presets: does it know which preset makes a sound?
+"""HN-OH on drawn presets: does it know which preset makes a sound?
 
-    SYNTHPROXY_SHARED=… python benchmarks/proxy.py FOLDER [section.key=value …]
+    SYNTHPROXY_SHARED=… python benchmarks/proxy.py dexed-paper|amsynth FOLDER [section.key=value …]
 
-Makes the corpora in FOLDER, trains by ``recipes/dexed-paper/hn-oh-laptop.toml`` and judges the last checkpoint,
-which was chosen by nothing, on 16,384 presets that it has not met: 256 sounds, each with its own preset and 511 others.
+Makes the corpora in FOLDER (50,000 presets of Dexed, or 20,000 of amsynth), trains by the synth's recipe
+``hn-oh-laptop.toml`` and judges the last checkpoint, which was chosen by nothing, on presets that it has not met:
+256 sounds, each with its own preset and 511 others for Dexed, 15 for amsynth, and presets among all or 4,096 sounds.
 All of it can be resumed.
 """
 
@@ -27,19 +28,22 @@ from synthproxy.report.scores import score_table
 from synthproxy.report.tables import to_terminal
 from synthproxy.synths import get_synth
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "dexed-paper" / "hn-oh-laptop.toml"
-SIZES = {"train": (50_000, 1), "validation": (16_384, 2)}
+RECIPES = Path(__file__).parent.parent / "recipes"
+SIZES = {
+    "dexed-paper": {"train": (50_000, 1), "validation": (16_384, 2)},
+    "amsynth": {"train": (20_000, 1), "validation": (4_096, 2)},
+}
 
 
 def main() -> None:
     """Make, train, judge."""
-    folder = Path(sys.argv[1])
-    synth, model = get_synth("dexed-paper"), get_audio_model("mn04-clip")
-    for name, (size, seed) in SIZES.items():
+    name_of_synth, folder = sys.argv[1], Path(sys.argv[2])
+    synth, model = get_synth(name_of_synth), get_audio_model("mn04-clip")
+    for name, (size, seed) in SIZES[name_of_synth].items():
         with counting(name, size) as progress:
             generate(folder / name, synth, model, size=size, seed=seed, progress=progress)
-    corpora = [*sys.argv[2:], f'corpus.train="{folder}/train"', f'corpus.validation="{folder}/validation"']
-    result = train(read_recipe(RECIPE, corpora), folder / "hn-oh")
+    corpora = [*sys.argv[3:], f'corpus.train="{folder}/train"', f'corpus.validation="{folder}/validation"']
+    result = train(read_recipe(RECIPES / name_of_synth / "hn-oh-laptop.toml", corpora), folder / "hn-oh")
     print(result.message)
     if result.status == "stopped":
         return

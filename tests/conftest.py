@@ -2,15 +2,21 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from synthproxy.cli import main
+from synthproxy.synths import Parameter, PresetSpace, get_synth
+from synthproxy.synths.base import Repeatability
+from synthproxy.synths.definition import Definition, PluginSettings
+from synthproxy.synths.plugin import PluginSynth
 
 SHARED_VARIABLE = "SYNTHPROXY_SHARED"
 
@@ -79,3 +85,69 @@ def process(start_process: Callable[..., "subprocess.Popen[str]"]) -> Callable[.
         return Outcome(running.returncode, out, err)
 
     return run
+
+
+AMSYNTH = Path("/usr/lib/vst/amsynth_vst.so")
+AMSYNTH_BANKS = Path("/usr/share/amsynth/banks")
+
+
+@pytest.fixture(scope="session")
+def dawdreamer() -> None:
+    """Skips without the package that plays plug-ins."""
+    if find_spec("dawdreamer") is None:
+        pytest.skip("DawDreamer is not installed: pip install 'synthproxy[plugins]'")
+
+
+@pytest.fixture(scope="session")
+def amsynth(dawdreamer: None) -> PluginSynth:  # noqa: ARG001
+    """Debian's amsynth, a real plug-in."""
+    if not AMSYNTH.exists():
+        pytest.skip(f"amsynth is not installed at {AMSYNTH}: apt-get install amsynth")
+    synth = get_synth("amsynth")
+    assert isinstance(synth, PluginSynth)
+    return synth
+
+
+@pytest.fixture(scope="session")
+def amsynth_banks(amsynth: PluginSynth) -> Path:  # noqa: ARG001
+    """The folder of the banks that amsynth comes with."""
+    return AMSYNTH_BANKS
+
+
+@pytest.fixture(scope="session")
+def moody_home(tmp_path_factory: pytest.TempPathFactory, dawdreamer: None) -> Path:  # noqa: ARG001
+    """A home folder with Moody, compiled, among its LV2 plug-ins."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler to build the misbehaving plug-in with: apt-get install gcc")
+    source = Path(__file__).parent / "moody"
+    home = tmp_path_factory.mktemp("home")
+    bundle = home / ".lv2" / "moody.lv2"
+    bundle.mkdir(parents=True)
+    for file in source.glob("*.ttl"):
+        shutil.copy(file, bundle)
+    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(bundle / "moody.so"), str(source / "moody.c"), "-lm"]
+    subprocess.run(command, check=True)
+    return home
+
+
+@pytest.fixture
+def moody(moody_home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of Moody, which is at home now."""
+    monkeypatch.setenv("HOME", str(moody_home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(moody_home / "cache"))
+    return "http://synthproxy.test/moody"
+
+
+@pytest.fixture
+def moody_synth(moody: str) -> Callable[..., PluginSynth]:
+    """Make a synth of Moody: all of its range free, and an isolation that need not be measured."""
+
+    def make(seconds: float = 5.0, isolation: str = "reuse") -> PluginSynth:
+        space = PresetSpace("moody", (Parameter("mood"), Parameter("level", default=0.5)))
+        repeatability = Repeatability("exact", isolation, 0.0)
+        return PluginSynth(
+            Definition(space, (0, 1), PluginSettings((moody,), seconds=seconds)), repeatability=repeatability
+        )
+
+    return make

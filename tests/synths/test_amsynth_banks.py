@@ -48,7 +48,7 @@ SIX_DIGITS = 2e-5
 SAME_SOUND = 1e-3
 NOT_SHOWN_AS_SWITCH = {"portamento_mode"}
 SWEEP = 1001
-FUZZED_FILES = 1500
+FUZZED_FILES = 1000
 DRAWN_SOUNDS = 40
 TIMES = {f"{envelope}_{stage}" for envelope in ("amp", "filter") for stage in ("attack", "decay", "release")}
 LAWS = {
@@ -346,6 +346,8 @@ def test_single_preset_and_windows_line_ends_are_read_and_kept(path: Path) -> No
         assert (preset.name, preset.values["osc_mix"]) == ("Flöte  2", 0.25)
         write_bank(path, read_bank(path))
         assert path.read_bytes() == content
+    assert "cut short" in refused(path, "\n".join(lines[:-1]))
+    assert "damaged" in refused(path, "\n".join(lines) + "<property> " * 100_000 + "x")
 
 
 # Writing
@@ -448,7 +450,7 @@ def test_damaged_line_is_refused_in_words(path: Path, lines: list[str], said: st
 
 
 def test_bank_cut_short_anywhere_is_refused(path: Path) -> None:
-    AmsynthBank().write(path, DEFINITION, stored(drawn(8, 3)))
+    AmsynthBank().write(path, DEFINITION, stored(drawn(8, 1)))
     whole = path.read_bytes()
     for length in range(len(whole) - 1):  # The last byte is the end of the last line.
         assert refused(path, whole[:length])

@@ -53,7 +53,8 @@ def bank_bytes(kind: bytes, count: int, content: bytes, version: int = 2, curren
     return header + struct.pack(">I", current) + bytes(124) + content
 
 
-BANK_BYTES = bank_bytes(b"FxBk", 2, VALUES_BYTES.replace(b"Name", b"Else") + VALUES_BYTES)
+OTHER_BYTES = VALUES_BYTES.replace(b"Name", b"Else").replace(struct.pack(">f", 0.25), struct.pack(">f", 0.5))
+BANK_BYTES = bank_bytes(b"FxBk", 2, OTHER_BYTES + VALUES_BYTES)
 STATE_BANK_BYTES = bank_bytes(b"FBCh", 128, struct.pack(">I", 5) + b"\x01\x02\x03\x04\x05")
 
 
@@ -124,9 +125,10 @@ def test_names_are_cut_at_27_bytes_and_never_inside_a_character() -> None:
     assert unpack_program(noise) == VALUES
 
 
-def test_length_of_zero_and_bytes_after_the_end_are_let_pass() -> None:
+def test_wrong_length_in_the_header_and_bytes_after_the_end_are_let_pass() -> None:
     for data in (VALUES_BYTES, STATE_BYTES):
-        assert unpack_program(data[:4] + bytes(4) + data[8:] + b"\0\0") == unpack_program(data)
+        for length in (bytes(4), b"\xff" * 4):
+            assert unpack_program(data[:4] + length + data[8:] + b"\0\0") == unpack_program(data)
 
 
 def test_state_of_a_host_becomes_a_preset_of_the_given_name() -> None:
@@ -184,11 +186,12 @@ def test_values_that_no_parameter_can_have_are_refused(value: float) -> None:
         Program(b"abcd", 0, "", (value,), 1)
 
 
-def test_huge_counts_and_sizes_are_refused_at_once() -> None:
+def test_counts_and_sizes_that_do_not_fit_are_refused_at_once() -> None:
     huge = struct.pack(">I", 0xFFFFFFFF)
     assert "cut short" in refused(unpack_program, VALUES_BYTES[:24] + huge + VALUES_BYTES[28:])
     assert "cut short" in refused(unpack_program, STATE_BYTES[:56] + huge + STATE_BYTES[60:])
     assert "no VST2 preset" in refused(unpack_bank, BANK_BYTES[:24] + huge + BANK_BYTES[28:])
+    assert "four bytes" in refused(lambda _: Program(b"abc", 0, "", (), 0), b"")
     assert "2 values" in refused(lambda _: Program(b"abcd", 0, "", (0.0, 0.0), 3), b"")
 
 

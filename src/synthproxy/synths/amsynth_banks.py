@@ -30,7 +30,7 @@ _PRESET = re.compile("<preset> <name> (.*)")
 _SETTING = re.compile(r"<parameter> (\S+) (\S+)")
 _ENDS = {
     BANK_HEADER: re.compile(r"EOF\s*"),
-    SINGLE_HEADER: re.compile(r"(<property> .*\s*)*\0*"),
+    SINGLE_HEADER: re.compile(r"(<property> [^\n]*\n)*\0*"),
 }
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 _DECIMALS = 7

@@ -25,6 +25,9 @@ from numpy.typing import ArrayLike, NDArray
 from synthproxy.errors import InvalidInputError
 from synthproxy.synths.space import Floats, Kind, Parameter, PresetSpace
 
+PRESET_FORMATS = ("amsynth-bank", "fxp", "h2p", "parameter-dump", "vstpreset")
+"""Names of the kinds of preset file."""
+
 
 @dataclass(frozen=True)
 class PluginSettings:
@@ -34,6 +37,7 @@ class PluginSettings:
         files: names of its files, to be looked for where plug-ins are usually installed; absolute paths; or LV2 URIs.
         display: whether it needs a display even when nobody looks at it.
         seconds: longest time that loading it, or rendering a clip, may take before it counts as hung.
+        restart_after: renders after which an instance is replaced by a new one, against leaks.
         presets: names of the formats that its preset files have, the one to write first.
         vst3_class: class id of its VST3 component, 32 hexadecimal digits, for writing ``.vstpreset`` files.
     """
@@ -41,6 +45,7 @@ class PluginSettings:
     files: tuple[str, ...]
     display: bool = False
     seconds: float = 30.0
+    restart_after: int = 1000
     presets: tuple[str, ...] = ()
     vst3_class: str = ""
 
@@ -146,7 +151,10 @@ def _settings_from(table: Mapping[str, Any]) -> PluginSettings:
     unknown = sorted(set(table) - {f.name for f in fields(PluginSettings)})
     if unknown:
         raise InvalidInputError(f"[plugin] has no setting {unknown[0]!r}")
-    return PluginSettings(**{**table, "files": tuple(table["files"]), "presets": tuple(table.get("presets", ()))})
+    presets = tuple(table.get("presets", ()))
+    if missing := sorted(set(presets) - set(PRESET_FORMATS)):
+        raise InvalidInputError(f"[plugin] presets: no format {missing[0]!r}; there are {', '.join(PRESET_FORMATS)}")
+    return PluginSettings(**{**table, "files": tuple(table["files"]), "presets": presets})
 
 
 def _repeated(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -30,6 +30,8 @@ def draft(name: str, settings: PluginSettings, inspected: Sequence[Inspected]) -
     head = _HEAD.format(plugin=file.rsplit("/", 1)[-1], name=json.dumps(name), file=json.dumps(file))
     if settings.display:
         head += "display = true\n"
+    if settings.presets:
+        head += f"presets = {json.dumps(list(settings.presets))}\n"
     if settings.vst3_class:
         head += f"vst3_class = {json.dumps(settings.vst3_class)}\n"
     return head + "".join(_row(one) for one in inspected)

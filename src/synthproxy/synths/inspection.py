@@ -18,7 +18,7 @@ from synthproxy.synths.definition import (
     read_definition,
 )
 from synthproxy.synths.drafts import draft
-from synthproxy.synths.plugin_files import find_plugin, given_plugin
+from synthproxy.synths.plugin_files import find_plugin, given_plugin, is_lv2
 from synthproxy.synths.plugin_process import start_plugin
 from synthproxy.synths.probing import Inspected, inspect_parameters
 from synthproxy.synths.space import Parameter
@@ -111,8 +111,26 @@ def _located(plugin: str) -> tuple[str, PluginSettings]:
     definition = _definition_of(plugin)
     if definition is None or definition.plugin is None:
         place = given_plugin(plugin)
-        return place, PluginSettings((place,))
+        return place, PluginSettings((place,), presets=_usual_presets(place), vst3_class=_vst3_class(place))
     return find_plugin(definition.name, definition.plugin.files), definition.plugin
+
+
+def _usual_presets(place: str) -> tuple[str, ...]:
+    if is_lv2(place):
+        return ()
+    return ("vstpreset",) if place.lower().endswith(".vst3") else ("fxp",)
+
+
+def _vst3_class(place: str) -> str:
+    """Class id of a VST3 plug-in that describes itself, as many bundles do since version 3.7.5 of the SDK."""
+    description = Path(place) / "Contents" / "Resources" / "moduleinfo.json"
+    try:
+        text = description.read_text(encoding="utf8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    # The SDK writes commas that JSON does not allow; of each class its id comes before its category.
+    found = re.search(r'"CID":\s*"([0-9A-Fa-f]{32})"[^{}]*"Category":\s*"Audio Module Class"', text)
+    return found[1] if found else ""
 
 
 def _definition_of(name: str) -> Definition | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,11 +38,8 @@ _FORMATS: dict[str, PresetFormat | Fxp | VstPreset] = {
 }
 LIVE = (Fxp, VstPreset)
 
-RESTART_AFTER = 1000
-"""Renders after which an instance is replaced by a new one."""
-
 _ATTEMPTS = 3  # A process may be killed from outside; a preset that kills it three times is to blame itself.
-_STARTS = 5
+_STARTS, _FIRST_STARTS = 20, 3
 _MOST_IDLE = 64
 _STATE_RATE = 44_100
 
@@ -53,9 +51,17 @@ class PluginSynth:
         definition: what the plug-in is and how its parameters are reached.
         mode: ``exact`` repeats, as far as the plug-in lets itself be made to; ``fast`` plays as quickly as it can.
         plugin: path or LV2 URI; by default it is looked for where plug-ins are installed.
+        repeatability: how its renders are kept apart, if it is known; by default it is measured on first use.
     """
 
-    def __init__(self, definition: Definition, *, mode: Mode = "exact", plugin: str | None = None) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        mode: Mode = "exact",
+        plugin: str | None = None,
+        repeatability: Repeatability | None = None,
+    ) -> None:
         if definition.plugin is None:
             raise InvalidInputError(f"the definition of {definition.name!r} has no [plugin] table")
         self.definition, self.mode = definition, mode
@@ -64,7 +70,7 @@ class PluginSynth:
         self._lock = threading.Lock()
         self._idle: list[PluginProcess] = []
         self._indices: list[int] = []
-        self._repeatability: Repeatability | None = None
+        self._repeatability = repeatability
 
     @property
     def name(self) -> str:
@@ -83,8 +89,8 @@ class PluginSynth:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Endings of all preset files it reads and writes."""
-        return tuple(_FORMATS[name].suffix for name in self.settings.presets)
+        """Endings of all preset files it reads and writes; that of readable ones if it has none of its own."""
+        return tuple(form.suffix for form in self._forms) or (".json",)
 
     @property
     def plugin(self) -> str:
@@ -164,19 +170,15 @@ class PluginSynth:
             if fitting:
                 self._idle.remove(fitting[-1])
                 return fitting[-1]
-        if not self._indices:
-            return self.start(sample_rate)
-        for _ in range(_STARTS - 1):
-            # It has loaded before: an instance that dies while it loads was killed.
-            try:
+        # If it has loaded before, an instance that dies while it loads was killed.
+        for _ in range((_STARTS if self._indices else _FIRST_STARTS) - 1):
+            with suppress(UnavailableError):
                 return self.start(sample_rate)
-            except UnavailableError:
-                continue
         return self.start(sample_rate)
 
     def _give_back(self, process: PluginProcess) -> None:
         with self._lock:
-            keep = process.renders < RESTART_AFTER and len(self._idle) < _MOST_IDLE
+            keep = process.renders < self.settings.restart_after and len(self._idle) < _MOST_IDLE
             if keep:
                 self._idle.append(process)
         if not keep:
@@ -218,10 +220,20 @@ class PluginSynth:
             for p, value in zip(self.space.parameters, self.definition.to_plugin(preset), strict=True)
         }
 
+    @cached_property
+    def _forms(self) -> tuple[PresetFormat | Fxp | VstPreset, ...]:
+        """Those of the definition that the plug-in at hand can have."""
+        try:
+            plugin = self.plugin
+        except UnavailableError:
+            plugin = ""
+        impossible = {"fxp"} if plugin.lower().endswith(".vst3") else {"vstpreset"} if plugin else set()
+        return tuple(_FORMATS[name] for name in self.settings.presets if name not in impossible)
+
     def _format_of(self, path: Path) -> PresetFormat | Fxp | VstPreset:
-        for name in self.settings.presets:
-            if path.name.lower().endswith(_FORMATS[name].suffix):
-                return _FORMATS[name]
+        for form in self._forms:
+            if path.name.lower().endswith(form.suffix):
+                return form
         raise InvalidInputError(f"{path}: {self.name} has no such preset files; give {' or '.join(self.suffixes)}")
 
 

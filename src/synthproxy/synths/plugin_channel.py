@@ -97,7 +97,7 @@ class GetState(Message):
 
 @dataclass(frozen=True)
 class SetState(Message):
-    """Load the payload, a state or a preset file with this ending; answered by :class:`Opened`."""
+    """Load the payload, the content of a preset file with this ending; answered by :class:`Opened`."""
 
     suffix: str
 

@@ -145,12 +145,13 @@ class Host:
             return file.read_bytes()
 
     def set_state(self, suffix: str, state: bytes) -> channel.Opened:
-        """Load a state (no ending), an ``.fxp`` or a ``.vstpreset``, and tell what the parameters are then."""
-        load = {".fxp": "load_preset", ".vstpreset": "load_vst3_preset"}.get(suffix, "load_state")
+        """Load an ``.fxp`` or a ``.vstpreset``, and tell what the parameters are then."""
+        load = {".fxp": self._processor.load_preset, ".vstpreset": self._processor.load_vst3_preset}[suffix]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"preset{suffix}"
-            file.write_bytes(state)
-            if getattr(self._processor, load)(str(file)) is False:
+            # Some plug-ins read their state as text and on to a zero byte, which need not be part of it.
+            file.write_bytes(state + b"\0")
+            if load(str(file)) is False:
                 raise RuntimeError("the plug-in does not take this preset")
         self._engine.render(SETTLE_SECONDS)
         return self.opened()

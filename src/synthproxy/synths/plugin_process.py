@@ -94,7 +94,7 @@ class PluginProcess:
         return self._ask(channel.GetState(indices), channel.to_payload(values))[1]
 
     def load(self, state: bytes, suffix: str) -> list[float]:
-        """Values of all parameters after loading a state, or the content of a preset file with this ending."""
+        """Values of all parameters after loading the content of a preset file with this ending."""
         opened, _ = self._ask(channel.SetState(suffix), state)
         assert isinstance(opened, channel.Opened)
         return opened.values

@@ -20,7 +20,7 @@ PROBED_VALUES = 1001
 MOST_STEPS = 64
 """A parameter that shows more different texts than this is taken for continuous, whatever digits it is shown with."""
 
-_HOST_PARAMETERS = re.compile(r"^(MIDI CC \d|Bypass$)", re.IGNORECASE)
+_HOST_PARAMETERS = re.compile(r"^(MIDI\b.*\bCC \d|(Bypass|Buffer Size|Sample Rate)$)", re.IGNORECASE)
 _NUMBER = re.compile(r"^[-+−]?\s*(\d+([.,]\d*)?|[.,]\d+)")
 
 

@@ -27,7 +27,7 @@ _DRAWS = 24
 def known_repeatability(synth: PluginSynth, mode: Mode) -> Repeatability:
     """The isolation for a mode, from the cache or measured now, which takes some seconds."""
     file = cache_folder() / "repeatability" / f"{_identity(synth)}.json"
-    measured = _remembered(file)
+    measured = remembered(file)
     if measured is None:
         measured = measure_repeatability(synth)
         with suppress(SynthProxyError):  # A cache that cannot be written is no reason to stop.
@@ -52,7 +52,8 @@ def _identity(synth: PluginSynth) -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:24]
 
 
-def _remembered(file: Path) -> list[Measured] | None:
+def remembered(file: Path) -> list[Measured] | None:
+    """What a file of the cache says, or None if it is not there or damaged."""
     try:
         rows = json.loads(file.read_text(encoding="utf8"))
         return [Measured(str(r["isolation"]), float(r["error"]), float(r["seconds"])) for r in rows]

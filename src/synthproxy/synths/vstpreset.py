@@ -56,8 +56,8 @@ class Vst3Preset:
         if not re.fullmatch("[0-9A-Fa-f]{32}", self.class_id):
             raise InvalidInputError(f"the class id of a VST3 plug-in has 32 hexadecimal digits, got {self.class_id!r}")
         ids = [block_id for block_id, _ in self.blocks]
-        if len(set(ids)) != len(ids):
-            raise InvalidInputError("a VST3 preset has two blocks of the same id")
+        if any(len(block_id) != 4 for block_id in ids) or len(set(ids)) != len(ids):
+            raise InvalidInputError(f"the blocks of a VST3 preset have ids of four bytes, all different; got {ids}")
 
     @property
     def component(self) -> bytes | None:
