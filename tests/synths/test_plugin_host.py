@@ -280,7 +280,7 @@ def test_plugin_is_looked_for_in_the_folders_of_the_environment(tmp_path):
     assert folders[0] == tmp_path
     assert find_plugin("synth", ("Synth.so", "Synth.vst3"), folders) == str(tmp_path / "maker" / "Synth.vst3")
     assert find_plugin("synth", ("Nowhere.so", "http://a.b/c"), folders) == "http://a.b/c"
-    with pytest.raises(UnavailableError, match=r"synth: no plug-in Nowhere\.so in .*set VST_PATH"):
+    with pytest.raises(UnavailableError, match=r"synth: no Nowhere\.so where plug-ins usually are; .*VST_PATH"):
         find_plugin("synth", ("Nowhere.so",), folders)
 
 

@@ -63,8 +63,9 @@ def find_plugin(name: str, files: Sequence[str], folders: Sequence[Path] | None 
     uris = [file for file in files if is_lv2(file)]
     if uris:
         return uris[0]
-    places = ", ".join(str(folder) for folder in searched)
-    raise UnavailableError(f"{name}: no plug-in {' or '.join(files)} in {places}; install it, or set VST_PATH")
+    raise UnavailableError(
+        f"{name}: no {files[0]} where plug-ins usually are; install it, or name its folder in VST_PATH or VST3_PATH"
+    )
 
 
 def given_plugin(plugin: str) -> str:

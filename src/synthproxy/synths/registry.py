@@ -20,12 +20,14 @@ from synthproxy.synths.definition import definition_path, plugin_definitions, re
 from synthproxy.synths.dexed import Dexed
 from synthproxy.synths.plugin import PluginSynth
 from synthproxy.synths.space import Kind
+from synthproxy.synths.vital import Vital
 
 GROUP = "synthproxy.synths"
 
 _NATIVE: dict[str, Callable[[], Synth]] = {
     "dexed": partial(Dexed, "dexed"),
     "dexed-paper": partial(Dexed, "dexed-paper", folds=False),
+    "vital": Vital,
 }
 _BUILT_IN = (*_NATIVE, *plugin_definitions())
 
