@@ -1,7 +1,7 @@
 """The channel between a plug-in's own process and ours: typed requests one way, answers the other.
 
 A message is a header of two lengths, JSON, and a payload of raw bytes. Audio travels as the payload: copying it
-through a pipe costs a fiftieth of rendering it, so it needs no shared memory. Nothing is ever unpickled.
+through a pipe costs a fiftieth of rendering it at most, so it needs no shared memory. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
