@@ -40,7 +40,10 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
     assert Path("match/index.html").exists()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/concepts.md", "docs/decisions.md"])
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("quickstart", "concepts", "decisions", "add-a-synth")))
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf8")
     links = re.findall(r"\]\(([^)#]+)\)", text)

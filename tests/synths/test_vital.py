@@ -28,7 +28,8 @@ NOTE = Note(60, 100, 0.3)
 FOLDED_ERROR = 0.02
 VITAL = Vital()
 SPACE = VITAL.space
-few = settings(deadline=None, max_examples=60)
+ENGINE = vita.Synth()
+few = settings(deadline=None, max_examples=40)
 seeds = st.integers(0, 2**32)
 
 
@@ -95,8 +96,7 @@ def test_without_vita_there_is_a_space_and_one_line_of_advice(monkeypatch: pytes
 
 
 def test_every_parameter_is_a_setting_of_the_engine_at_its_default() -> None:
-    engine = vita.Synth()
-    controls = engine.get_controls()
+    controls = ENGINE.get_controls()
     changed = {name for name in controls if re.fullmatch(r"(osc|sample)_.*level", name)}  # Rounded to their grid.
     changed |= {p.name for p in SPACE.parameters if p.held}
     found = VITAL.settings(SPACE.encode(SPACE.defaults))
@@ -109,11 +109,10 @@ def test_every_parameter_is_a_setting_of_the_engine_at_its_default() -> None:
 
 
 def test_categories_and_steps_are_those_of_the_engine() -> None:
-    engine = vita.Synth()
     for p in SPACE.parameters:
         if p.name.startswith("modulation"):
             continue
-        details = engine.get_control_details(p.name)
+        details = ENGINE.get_control_details(p.name)
         if p.kind is Kind.CATEGORICAL:
             assert max(p.values or range(p.cardinality)) <= details.max, p.name
             assert details.min == 0
@@ -124,7 +123,16 @@ def test_categories_and_steps_are_those_of_the_engine() -> None:
     names = {"osc_1_spectral_morph_type", "distortion_type", "filter_1_model", "delay_sync", "compressor_enabled_bands"}
     for p in SPACE.parameters:
         if p.name in names:
-            assert list(p.labels) == [option.lower() for option in engine.get_control_details(p.name).options], p.name
+            assert list(p.labels) == [option.lower() for option in ENGINE.get_control_details(p.name).options], p.name
+
+
+@few
+@given(seeds)
+def test_settings_lie_in_their_ranges_and_stepped_ones_are_whole(seed: int) -> None:
+    for name, value in VITAL.settings(draw(1, seed)[0]).items():
+        details = ENGINE.get_control_details(name)
+        assert details.min <= value <= details.max, name
+        assert not details.is_discrete or value == int(value), name
 
 
 def test_destinations_and_sources_are_those_of_the_engine() -> None:
@@ -220,6 +228,12 @@ def test_level_is_that_of_a_preset_in_use() -> None:
     saw = VITAL.render(preset_with(osc_1_wave_frame=0.0), NOTE, SECONDS, RATE)
     assert 0.02 < rms(saw) < 0.2
     assert np.abs(saw).max() < 1
+
+
+def test_both_channels_are_heard() -> None:
+    left, right = (heard(VITAL.file(preset_with()).changed({"osc_1_pan": side})) for side in (-1.0, 1.0))
+    assert rms(left) > 1e-2
+    np.testing.assert_allclose(left, right, atol=1e-4)
 
 
 def test_length_is_exact_and_a_shorter_clip_is_the_beginning_of_a_longer_one() -> None:

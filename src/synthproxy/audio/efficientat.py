@@ -9,6 +9,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
 
 from synthproxy.audio.base import embed_in_chunks
 from synthproxy.audio.features import MelSettings, MelSpectrogram, pre_emphasise, reflect_pad
@@ -106,12 +107,13 @@ class EfficientAT:
     """
 
     sample_rate: Final = SAMPLE_RATE
+    reduction: Final = "mean"
 
     def __init__(
         self, size: EfficientATSize, network: MobileNet, digest: str, *, with_mel: bool, whole_clip: bool
     ) -> None:
         self.name = size.model_name(with_mel=with_mel, whole_clip=whole_clip)
-        self.dimension = size.embedding_dimension(with_mel=with_mel)
+        self.dimension = self.channels = size.embedding_dimension(with_mel=with_mel)
         self.parameters = size.parameters
         self.identity = f"{self.name}:{REVISION}:{digest[:16]}"
         self._with_mel = with_mel
@@ -128,14 +130,30 @@ class EfficientAT:
             return embed_in_chunks(audio, self._of_clips, clips=CLIPS_PER_CHUNK, shortest=WINDOW_SAMPLES)
         return embed_in_chunks(audio, self._of_windows, clips=WINDOWED_CLIPS_PER_CHUNK, shortest=WINDOW_SAMPLES)
 
+    def frames(self, audio: Tensor) -> Tensor:
+        """What :meth:`embed` averages, (batch, frames, dimension): a frame per window, or per 32 frames of the clip."""
+        if self._whole_clip:
+            return embed_in_chunks(audio, self._clip_over_time, clips=CLIPS_PER_CHUNK, shortest=WINDOW_SAMPLES)
+        return embed_in_chunks(audio, self._windows, clips=WINDOWED_CLIPS_PER_CHUNK, shortest=WINDOW_SAMPLES)
+
     def _of_clips(self, audio: Tensor) -> Tensor:
         return self._of_log_mel(self._front_end.of_clips(audio))
 
+    def _clip_over_time(self, audio: Tensor) -> Tensor:
+        log_mel = self._front_end.of_clips(audio)
+        features = self._network.over_time(log_mel)
+        if self._with_mel:
+            features = torch.cat([features, adaptive_avg_pool1d(log_mel, features.shape[2])], dim=1)
+        return features.transpose(1, 2)
+
     def _of_windows(self, audio: Tensor) -> Tensor:
+        return self._windows(audio).mean(dim=1)
+
+    def _windows(self, audio: Tensor) -> Tensor:
         log_mel = self._front_end.of_windows(audio)
         batch, count = log_mel.shape[:2]
         chunks = torch.split(log_mel.flatten(0, 1), WINDOWS_PER_CHUNK)
-        return torch.cat([self._of_log_mel(chunk) for chunk in chunks]).view(batch, count, -1).mean(dim=1)
+        return torch.cat([self._of_log_mel(chunk) for chunk in chunks]).view(batch, count, -1)
 
     def _of_log_mel(self, log_mel: Tensor) -> Tensor:
         features: Tensor = self._network(log_mel)

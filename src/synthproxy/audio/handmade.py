@@ -12,6 +12,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from synthproxy.audio.base import embed_in_chunks
 from synthproxy.audio.features import (
@@ -59,8 +60,8 @@ CLIPS_PER_CHUNK: Final = 2
 class HandmadeModel:
     """A fixed feature as an audio model (see :class:`~synthproxy.audio.base.AudioModel`).
 
-    ``measure`` maps (clips, samples) to (clips, dimension); ``settings`` is text that holds every number it depends on;
-    ``shortest`` is the fewest samples it accepts.
+    ``measure`` maps (clips, samples) to (clips, dimension), and ``over_time`` to (clips, frames, dimension);
+    ``settings`` is text that holds every number it depends on; ``shortest`` is the fewest samples it accepts.
     """
 
     name: str
@@ -69,7 +70,14 @@ class HandmadeModel:
     settings: str
     shortest: int
     measure: Callable[[Tensor], Tensor]
+    over_time: Callable[[Tensor], Tensor]
     parameters: int = 0
+    reduction: str = "mean"
+
+    @property
+    def channels(self) -> int:
+        """Values per frame."""
+        return self.dimension
 
     @property
     def identity(self) -> str:
@@ -79,6 +87,10 @@ class HandmadeModel:
     def embed(self, audio: Tensor) -> Tensor:
         """Embed (batch, samples) at ``sample_rate`` Hz as (batch, dimension)."""
         return embed_in_chunks(audio, self.measure, clips=CLIPS_PER_CHUNK, shortest=self.shortest)
+
+    def frames(self, audio: Tensor) -> Tensor:
+        """The same frame by frame, (batch, frames, dimension)."""
+        return embed_in_chunks(audio, self.over_time, clips=CLIPS_PER_CHUNK, shortest=self.shortest)
 
 
 def mel() -> HandmadeModel:
@@ -95,8 +107,14 @@ def mel() -> HandmadeModel:
         change = level.diff(dim=-1).abs().mean(dim=-1) / DEFAULT_MEL_SCALE
         return torch.cat([mean, change], dim=-1)
 
+    def over_time(audio: Tensor) -> Tensor:
+        level = (spectrogram(audio) + DEFAULT_MEL_FLOOR).log()
+        change = F.pad(level.diff(dim=-1).abs(), (1, 0)) / DEFAULT_MEL_SCALE
+        return torch.cat([(level + DEFAULT_MEL_SHIFT) / DEFAULT_MEL_SCALE, change], dim=1).transpose(1, 2)
+
     settings = repr((DEFAULT_MEL, DEFAULT_MEL_FLOOR, DEFAULT_MEL_SHIFT, DEFAULT_MEL_SCALE))
-    return HandmadeModel("mel", DEFAULT_MEL.sample_rate, 2 * DEFAULT_MEL.n_mels, settings, DEFAULT_MEL.n_fft, measure)
+    rate, bands, shortest = DEFAULT_MEL.sample_rate, DEFAULT_MEL.n_mels, DEFAULT_MEL.n_fft
+    return HandmadeModel("mel", rate, 2 * bands, settings, shortest, measure, over_time)
 
 
 def mel128() -> HandmadeModel:
@@ -106,8 +124,12 @@ def mel128() -> HandmadeModel:
     def measure(audio: Tensor) -> Tensor:
         return decibels(spectrogram(audio), floor=BASELINE_POWER_FLOOR).mean(dim=-1)
 
+    def over_time(audio: Tensor) -> Tensor:
+        return decibels(spectrogram(audio), floor=BASELINE_POWER_FLOOR).transpose(1, 2)
+
     settings = repr((BASELINE_MEL, BASELINE_POWER_FLOOR))
-    return HandmadeModel("mel128", BASELINE_RATE, BASELINE_MEL.n_mels, settings, BASELINE_MEL.n_fft, measure)
+    bands, shortest = BASELINE_MEL.n_mels, BASELINE_MEL.n_fft
+    return HandmadeModel("mel128", BASELINE_RATE, bands, settings, shortest, measure, over_time)
 
 
 def mfcc40() -> HandmadeModel:
@@ -119,19 +141,33 @@ def mfcc40() -> HandmadeModel:
         # The DCT is linear: taken of the mean, it is the mean of the coefficients.
         return mfcc(level, BASELINE_COEFFICIENTS)[..., 0]
 
+    def over_time(audio: Tensor) -> Tensor:
+        level = decibels(spectrogram(audio), floor=BASELINE_POWER_FLOOR)
+        return mfcc(level, BASELINE_COEFFICIENTS).transpose(1, 2)
+
     settings = repr((BASELINE_MEL, BASELINE_POWER_FLOOR, BASELINE_COEFFICIENTS))
-    return HandmadeModel("mfcc40", BASELINE_RATE, BASELINE_COEFFICIENTS, settings, BASELINE_MEL.n_fft, measure)
+    shortest = BASELINE_MEL.n_fft
+    return HandmadeModel("mfcc40", BASELINE_RATE, BASELINE_COEFFICIENTS, settings, shortest, measure, over_time)
 
 
 def mstft() -> HandmadeModel:
     """Published baseline: levels in dB of spectra of seven FFT sizes, mean over time, joined."""
 
-    def measure(audio: Tensor) -> Tensor:
-        levels = log_multi_resolution_spectrogram(
+    def spectra(audio: Tensor) -> list[Tensor]:
+        return log_multi_resolution_spectrogram(
             audio, n_fft_sizes=MULTI_RESOLUTION_SIZES, power_floor=BASELINE_POWER_FLOOR
         )
-        return torch.cat([level.mean(dim=-1) for level in levels], dim=-1)
+
+    def measure(audio: Tensor) -> Tensor:
+        return torch.cat([level.mean(dim=-1) for level in spectra(audio)], dim=-1)
+
+    def over_time(audio: Tensor) -> Tensor:
+        levels = spectra(audio)
+        # At the pace of the largest FFT, which has the fewest frames.
+        paced = [F.adaptive_avg_pool1d(level, levels[-1].shape[-1]) for level in levels]
+        return torch.cat(paced, dim=1).transpose(1, 2)
 
     settings = repr((BASELINE_RATE, MULTI_RESOLUTION_SIZES, BASELINE_POWER_FLOOR))
     dimension = sum(n_fft // 2 + 1 for n_fft in MULTI_RESOLUTION_SIZES)
-    return HandmadeModel("mstft", BASELINE_RATE, dimension, settings, max(MULTI_RESOLUTION_SIZES), measure)
+    shortest = max(MULTI_RESOLUTION_SIZES)
+    return HandmadeModel("mstft", BASELINE_RATE, dimension, settings, shortest, measure, over_time)

@@ -5,6 +5,7 @@ feature layers.
 """
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -156,21 +157,30 @@ class MobileNet(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         """Channel averages of the outputs of blocks 5, 11, 13 and 15, joined.
 
-        Layers after block 15 are part of the weights but say nothing about the embedding, so they do not run.
-
         Args:
             log_mel: float32, (batch, bands, frames), normalised.
 
         Returns:
             (batch, dimension).
         """
+        return torch.cat([output.mean(dim=(2, 3)) for output in self._tapped(log_mel)], dim=1)
+
+    def over_time(self, log_mel: Tensor) -> Tensor:
+        """The same averages over frequency only, at the pace of block 15, which sees 32 frames at a time.
+
+        Returns:
+            (batch, dimension, frames / 32), rounded up.
+        """
+        outputs = [output.mean(dim=2) for output in self._tapped(log_mel)]
+        return torch.cat([F.adaptive_avg_pool1d(output, outputs[-1].shape[2]) for output in outputs], dim=1)
+
+    def _tapped(self, log_mel: Tensor) -> Iterator[Tensor]:
+        """Outputs of the tapped blocks; layers after the last say nothing about the embedding, so they do not run."""
         x = log_mel.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        averages = []
         for index, layer in enumerate(list(self.features)[: TAPPED_BLOCKS[-1] + 1]):
             x = layer(x)
             if index in TAPPED_BLOCKS:
-                averages.append(x.mean(dim=(2, 3)))
-        return torch.cat(averages, dim=1)
+                yield x
 
 
 class FoldedConvolution(nn.Module):

@@ -60,7 +60,8 @@ class FrameModel(Protocol):
             audio: float32, (batch, samples), mono, at ``sample_rate`` Hz; any length from one sample.
 
         Returns:
-            float32, (batch, frames, channels), without gradients; at least one frame. A row depends on its own sound only.
+            float32, (batch, frames, channels), without gradients; at least one frame. A row depends on its own sound
+            only.
         """
         ...
 

@@ -9,7 +9,7 @@ built.
 import difflib
 import fnmatch
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final
 
 from synthproxy.audio import sizes
 from synthproxy.audio.base import AudioModel, AudioModelInfo
+from synthproxy.audio.reductions import FrameModel, ReducedModel, check_reduction
 from synthproxy.audio.sizes import SIZES, EfficientATSize
 from synthproxy.audio.weights import (
     WeightLocations,
@@ -68,7 +69,8 @@ def get_audio_model(name: str, *, weights: Path | None = None) -> AudioModel:
     """Build an audio model.
 
     Args:
-        name: a registered name (:func:`audio_model_names`).
+        name: a registered name (:func:`audio_model_names`), or one with another reduction over time: ``mn04_mel@8``
+            (:mod:`synthproxy.audio.reductions`).
         weights: file or folder of a published network's weights; None searches the cache and the shared folder and
             then downloads.
 
@@ -76,6 +78,13 @@ def get_audio_model(name: str, *, weights: Path | None = None) -> AudioModel:
         InvalidInputError: unknown name, or weights that are missing at the given path, damaged or of another network.
         UnavailableError: weights that are not here and cannot be fetched, or a plug-in that fails.
     """
+    if "@" in name:
+        plain, reduction = name.rsplit("@", 1)
+        check_reduction(reduction)
+        model = get_audio_model(plain, weights=weights)
+        if not isinstance(model, FrameModel):
+            raise InvalidInputError(f"{plain} hears a clip as a whole: it has no frames to reduce by @{reduction}")
+        return ReducedModel(model, reduction)
     variant = next((variant for variant in _variants() if variant.name == name), None)
     if variant is not None:
         return _build_variant(variant, weight_locations(), weights)
@@ -97,6 +106,11 @@ def describe_audio_models(pattern: str = "*") -> list[AudioModelInfo]:
 
     A plug-in that fails is listed as not available, with the reason in ``how_to_get``.
     """
+    if "@" in pattern:
+        return [
+            _describe_reduced(info, pattern.rsplit("@", 1)[1])
+            for info in describe_audio_models(pattern.rsplit("@", 1)[0])
+        ]
     locations = weight_locations()
     describers: dict[str, Callable[[], AudioModelInfo]] = {
         name: partial(AudioModelInfo, name, dimension, rate, 0, True, "", OWN_LICENCE)
@@ -105,6 +119,17 @@ def describe_audio_models(pattern: str = "*") -> list[AudioModelInfo]:
     describers |= {variant.name: partial(_describe_variant, variant, locations) for variant in _variants()}
     describers |= {name: partial(_describe_plugin, plugin) for name, plugin in _plugins().items()}
     return [describe() for name, describe in describers.items() if fnmatch.fnmatchcase(name, pattern)]
+
+
+def _describe_reduced(info: AudioModelInfo, reduction: str) -> AudioModelInfo:
+    check_reduction(reduction)
+    if reduction in ("mean", "max"):
+        dimension = info.dimension
+    elif reduction.isdecimal():
+        dimension = info.dimension * int(reduction)
+    else:
+        dimension = get_audio_model(f"{info.name}@{reduction}").dimension
+    return replace(info, name=f"{info.name}@{reduction}", dimension=dimension)
 
 
 def _build_variant(variant: Variant, locations: WeightLocations, weights: Path | None) -> AudioModel:

@@ -44,11 +44,7 @@ def _read(path: Path, space: PresetSpace) -> list[NamedPreset]:
     presets = []
     for number, (name, named) in enumerate(rows, 1):
         try:
-            vector = space.from_names(named)
-            space.validate(vector)
-        except (TypeError, ValueError) as error:
-            raise InvalidInputError(f"{path}: preset {number} has a value that is no number ({error})") from error
+            presets.append(NamedPreset(space.snap(space.from_names(named)), name, f"{path.name}:{number}"))
         except InvalidInputError as error:
             raise InvalidInputError(f"{path}: preset {number}: {error}") from error
-        presets.append(NamedPreset(space.snap(vector), name, f"{path.name}:{number}"))
     return presets

@@ -250,7 +250,11 @@ class PresetSpace:
     def from_names(self, named: Mapping[str, float | str]) -> Floats:
         """One preset vector from values by name, the inverse of :meth:`to_names`.
 
-        Parameters that are not named take their default; held ones are ignored; an unknown name is an error.
+        Parameters that are not named take their default; held ones are ignored. Values need not be on the grid:
+        :meth:`snap` moves them there.
+
+        Raises:
+            InvalidInputError: an unknown name or label, or a value that is no number or out of range.
         """
         by_name = {p.name: i for i, p in enumerate(self.parameters)}
         unknown = sorted(set(named) - set(by_name))
@@ -263,7 +267,13 @@ class PresetSpace:
                 if value not in p.labels:
                     raise InvalidInputError(f"{name}: {value!r} is none of {', '.join(p.labels) or 'no labels'}")
                 value = p.labels.index(value)
-            everything[by_name[name]] = value
+            try:
+                number = float(value)
+            except (TypeError, ValueError, OverflowError):
+                number = float("nan")
+            if not 0.0 <= number <= (p.cardinality - 1 if p.kind is Kind.CATEGORICAL else 1.0):
+                raise InvalidInputError(f"{name}: {value!r:.40} is no value that it can have")
+            everything[by_name[name]] = number
         return self.encode(everything)
 
     def one_hot(self, presets: ArrayLike) -> Floats:
