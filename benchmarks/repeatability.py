@@ -18,7 +18,7 @@ from itertools import cycle, islice
 import numpy as np
 import rich
 import vita
-from dexed import DexedSynth
+from dexed._dexed import DexedSynth
 from machine import describe_machine
 from numpy.typing import NDArray
 
@@ -80,7 +80,7 @@ def vital_player(synth: Vital) -> Player:
 
 def measure(synth: Synth) -> list[tuple[str | float, ...]]:
     """A row for each isolation."""
-    presets = synth.space.sample(np.random.default_rng(5), OTHERS + 10 * PROBES)
+    presets = synth.space.sample(np.random.default_rng(5), OTHERS + 40 * PROBES)
     players = players_of(synth)
     reference: list[tuple[Floats, NDArray[np.float32]]] = []
     first = next(iter(players.values()))
@@ -103,7 +103,7 @@ def measure(synth: Synth) -> list[tuple[str | float, ...]]:
             errors.append(0.0 if same else distances(again, sound).to_dict()["a_mean"])
         speeds = [speed(make, presets, instances) for instances in (1, 2)]
         rows.append(
-            (synth.name, isolation, float(np.mean(errors)), float(np.max(errors)), f"{equal}/{PROBES}", *speeds)
+            (synth.name, isolation, float(np.mean(errors)), float(np.max(errors)), f"{equal}/{len(reference)}", *speeds)
         )
     return rows
 
