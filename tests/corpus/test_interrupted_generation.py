@@ -92,7 +92,7 @@ def test_ctrl_c_ends_with_one_line_and_code_130_and_the_same_command_continues(
     path = tmp_path / "interrupted"
     size = len(whole)  # Several shards for one worker: seconds of work, so that the signal comes long before its end.
     process = start(path, size, workers=1)
-    until(lambda: done(path) >= 0, process)
+    until(path.exists, process)  # Opening it to look inside could take as long as the work does on a busy machine.
     code, errors = stop(process, signal.SIGINT)
     assert code == 130
     assert errors == "synthproxy: interrupted; what is finished is kept, the same command continues\n"
