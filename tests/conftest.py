@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +20,12 @@ from synthproxy.synths.definition import Definition, PluginSettings
 from synthproxy.synths.plugin import PluginSynth
 
 SHARED_VARIABLE = "SYNTHPROXY_SHARED"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Processes inherit that Ctrl-C is ignored, as it is where the tests run in the background; ours must not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
