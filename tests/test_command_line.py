@@ -22,8 +22,8 @@ from synthproxy.synths import NamedPreset, Note, get_synth
 
 RATE = 32_000
 COMMANDS = [
-    *("audio-models", "demo", "distance", "embed", "evaluate", "generate", "import", "match", "merge", "proxies"),
-    *("render", "synths", "train"),
+    *("audio-models", "convert", "demo", "distance", "embed", "evaluate", "generate", "import", "inspect", "match"),
+    *("merge", "proxies", "rank-audio-models", "render", "synths", "train"),
 ]
 DISTANCES = {"stft", "mstft", "mel", "mfccd", "a_mean"}
 PLUGIN_LEVEL = 0.132

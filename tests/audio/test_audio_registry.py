@@ -88,7 +88,7 @@ def test_absent_weights_are_listed_with_the_way_to_get_them(tmp_path: Path, monk
         assert not info.available
         assert str(tmp_path) in info.how_to_get
         assert "https://" in info.how_to_get
-    assert all(info.available for info in describe_audio_models("m[fse]*"))
+    assert all(info.available for info in describe_audio_models("m[fs]*"))
 
 
 def test_unknown_name_brings_the_closest_ones() -> None:

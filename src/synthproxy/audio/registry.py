@@ -17,6 +17,7 @@ from typing import Final
 
 from synthproxy.audio import sizes
 from synthproxy.audio.base import AudioModel, AudioModelInfo
+from synthproxy.audio.families import build_published, describe_published, published_names
 from synthproxy.audio.reductions import FrameModel, ReducedModel, check_reduction
 from synthproxy.audio.sizes import SIZES, EfficientATSize
 from synthproxy.audio.weights import (
@@ -34,7 +35,13 @@ OWN_LICENCE: Final = "GPL-3.0-or-later"
 EFFICIENTAT_LICENCE: Final = "MIT (EfficientAT, Schmid et al.)"
 MOST_SUGGESTIONS: Final = 3
 
-HANDMADE: Final = {"mel": (256, 32_000), "mel128": (128, 44_100), "mfcc40": (40, 44_100), "mstft": (4071, 44_100)}
+HANDMADE: Final = {
+    "mel": (256, 32_000),
+    "mel128": (128, 44_100),
+    "mfcc40": (40, 44_100),
+    "mstft": (4071, 44_100),
+    "transport": (401, 32_000),
+}
 """Dimension and sample rate of the models without weights."""
 
 
@@ -61,7 +68,7 @@ def _variants() -> Iterator[Variant]:
 
 def audio_model_names(pattern: str = "*") -> list[str]:
     """Names of all audio models that match a shell pattern, such as ``mn04*``: built-in ones first, then plug-ins."""
-    names = [*HANDMADE, *(variant.name for variant in _variants()), *_plugins()]
+    names = [*HANDMADE, *(variant.name for variant in _variants()), *published_names(), *_plugins()]
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
@@ -79,21 +86,24 @@ def get_audio_model(name: str, *, weights: Path | None = None) -> AudioModel:
         UnavailableError: weights that are not here and cannot be fetched, or a plug-in that fails.
     """
     if "@" in name:
-        plain, reduction = name.rsplit("@", 1)
+        plain, reduction = name.split("@", 1)
         check_reduction(reduction)
         model = get_audio_model(plain, weights=weights)
-        if not isinstance(model, FrameModel):
+        hearing = model.model if isinstance(model, ReducedModel) else model
+        if not isinstance(hearing, FrameModel):
             raise InvalidInputError(f"{plain} hears a clip as a whole: it has no frames to reduce by @{reduction}")
-        return ReducedModel(model, reduction)
+        return ReducedModel(hearing, reduction)
     variant = next((variant for variant in _variants() if variant.name == name), None)
     if variant is not None:
         return _build_variant(variant, weight_locations(), weights)
+    if name in published_names():
+        return build_published(name, weight_locations(), weights)
     if weights is not None and name in audio_model_names():
         raise InvalidInputError(f"audio model {name} takes no weights, got {weights}: leave them out")
     if name in HANDMADE:
-        from synthproxy.audio import handmade
+        from synthproxy.audio import handmade, transport
 
-        build: Callable[[], AudioModel] = getattr(handmade, name)
+        build: Callable[[], AudioModel] = getattr(transport if name == "transport" else handmade, name)
         return build()
     plugin = _plugins().get(name)
     if plugin is not None:
@@ -117,6 +127,7 @@ def describe_audio_models(pattern: str = "*") -> list[AudioModelInfo]:
         for name, (dimension, rate) in HANDMADE.items()
     }
     describers |= {variant.name: partial(_describe_variant, variant, locations) for variant in _variants()}
+    describers |= {name: partial(describe_published, name, locations) for name in published_names()}
     describers |= {name: partial(_describe_plugin, plugin) for name, plugin in _plugins().items()}
     return [describe() for name, describe in describers.items() if fnmatch.fnmatchcase(name, pattern)]
 
@@ -155,7 +166,7 @@ def _describe_variant(variant: Variant, locations: WeightLocations) -> AudioMode
 
 def _plugins() -> dict[str, EntryPoint]:
     """Entry points by model name; a built-in name cannot be taken over."""
-    built_in = {*HANDMADE, *(variant.name for variant in _variants())}
+    built_in = {*HANDMADE, *(variant.name for variant in _variants()), *published_names()}
     return {plugin.name: plugin for plugin in entry_points(group=ENTRY_POINT_GROUP) if plugin.name not in built_in}
 
 

@@ -155,9 +155,9 @@ def load_network(size: EfficientATSize, path: Path) -> "tuple[MobileNet, str]":
     state = _read_tensors(path)
     with torch.device("meta"):
         network = MobileNet(size.width)
-    misfit = _misfit(network.state_dict(), state)
-    if misfit:
-        raise InvalidInputError(f"{path} does not hold the weights of {size.name}: {misfit}; give {size.file_name}")
+    difference = misfit(network.state_dict(), state)
+    if difference:
+        raise InvalidInputError(f"{path} does not hold the weights of {size.name}: {difference}; give {size.file_name}")
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False), digest
 
@@ -176,7 +176,7 @@ def _read_tensors(path: Path) -> "dict[str, Tensor]":
     return {name: value for name, value in content.items() if not str(name).startswith(CLASSIFIER_PREFIX)}
 
 
-def _misfit(expected: "Mapping[str, Tensor]", given: "Mapping[str, Tensor]") -> str:
+def misfit(expected: "Mapping[str, Tensor]", given: "Mapping[str, Tensor]") -> str:
     """The first thing that keeps ``given`` from filling a network, or nothing."""
     missing = sorted(expected.keys() - given.keys())
     if missing:
