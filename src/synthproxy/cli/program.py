@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from synthproxy import __version__
-from synthproxy.cli import catalogue, corpora, matching, proxies, sounds
+from synthproxy.cli import catalogue, corpora, matching, proxies, ranking, sounds
 from synthproxy.cli.options import EXIT_INTERRUPTED, EXIT_MISTAKE
 from synthproxy.errors import SynthProxyError
 
@@ -23,7 +23,7 @@ app = App(
 for _command in (
     *(matching.demo, catalogue.synths, catalogue.audio_models, catalogue.proxies, sounds.inspect, sounds.render),
     *(sounds.convert, sounds.embed, sounds.distance, corpora.generate, corpora.import_, corpora.merge),
-    *(proxies.train, proxies.evaluate, matching.match),
+    *(proxies.train, proxies.evaluate, ranking.rank_audio_models, matching.match),
 ):
     app.command(_command, name=_command.__name__.rstrip("_").replace("_", "-"))
 
