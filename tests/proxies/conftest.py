@@ -27,15 +27,13 @@ def dexed_space() -> PresetSpace:
 
 
 @pytest.fixture(scope="session")
+def diva_space() -> PresetSpace:
+    return get_synth("diva").space
+
+
+@pytest.fixture(scope="session")
 def tal_space() -> PresetSpace:
-    """The shape of TAL-NoiseMaker's space: 48 numerical, 3 binary and 8 categorical parameters, in mixed order."""
-    categorical = [
-        Parameter(f"category {i}", Kind.CATEGORICAL, labels=tuple(map(str, range(cardinality))))
-        for i, cardinality in enumerate((12, 8, 8, 6, 5, 5, 5, 3))
-    ]
-    binary = [Parameter(f"switch {i}", Kind.BINARY) for i in range(3)]
-    numerical = [Parameter(f"knob {i}") for i in range(48)]
-    return PresetSpace("talnm-shaped", (*numerical[:20], *categorical[:4], *binary, *numerical[20:], *categorical[4:]))
+    return get_synth("talnm").space
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,8 @@ class HandmadeModel:
     """A fixed feature as an audio model (see :class:`~synthproxy.audio.base.AudioModel`).
 
     ``measure`` maps (clips, samples) to (clips, dimension), and ``over_time`` to (clips, frames, dimension);
-    ``settings`` is text that holds every number it depends on; ``shortest`` is the fewest samples it accepts.
+    ``settings`` is text that holds every number it depends on; ``shortest`` is the fewest samples it accepts, ``chunk``
+    the clips it is quickest with.
     """
 
     name: str
@@ -73,6 +74,7 @@ class HandmadeModel:
     over_time: Callable[[Tensor], Tensor]
     parameters: int = 0
     reduction: str = "mean"
+    chunk: int = CLIPS_PER_CHUNK
 
     @property
     def channels(self) -> int:
@@ -86,11 +88,11 @@ class HandmadeModel:
 
     def embed(self, audio: Tensor) -> Tensor:
         """Embed (batch, samples) at ``sample_rate`` Hz as (batch, dimension)."""
-        return embed_in_chunks(audio, self.measure, clips=CLIPS_PER_CHUNK, shortest=self.shortest)
+        return embed_in_chunks(audio, self.measure, clips=self.chunk, shortest=self.shortest)
 
     def frames(self, audio: Tensor) -> Tensor:
         """The same frame by frame, (batch, frames, dimension)."""
-        return embed_in_chunks(audio, self.over_time, clips=CLIPS_PER_CHUNK, shortest=self.shortest)
+        return embed_in_chunks(audio, self.over_time, clips=self.chunk, shortest=self.shortest)
 
 
 def mel() -> HandmadeModel:

@@ -20,7 +20,7 @@ from synthproxy.audio.handmade import HandmadeModel
 MEL: Final = MelSettings(
     sample_rate=32_000,
     n_fft=2048,
-    hop=512,
+    hop=640,  # Fifty frames a second: the fewest that hold the fastest modulation.
     window_length=2048,
     n_mels=128,
     f_min=20.0,
@@ -147,5 +147,13 @@ def transport(settings: TransportSettings | None = None) -> HandmadeModel:
         embedding: Tensor = measure(audio)
         return embedding[:, None]
 
-    name, shortest = "transport", MEL.n_fft * 2
-    return HandmadeModel(name, MEL.sample_rate, measure.dimension, repr((MEL, settings)), shortest, measure, over_time)
+    return HandmadeModel(
+        name="transport",
+        sample_rate=MEL.sample_rate,
+        dimension=measure.dimension,
+        settings=repr((MEL, settings)),
+        shortest=MEL.n_fft * 2,
+        measure=measure,
+        over_time=over_time,
+        chunk=1,
+    )

@@ -30,6 +30,19 @@ class LastStates(nn.Module):
         return torch.cat([states[0], states[1]], dim=1)
 
 
+class AsSequence(nn.Module):
+    """(batch, width) to (batch, width, 1): every number is a step."""
+
+    def forward(self, soft: Tensor) -> Tensor:
+        """The same numbers."""
+        return soft[..., None]
+
+
+def recurrent_on_one_hot(space: PresetSpace, dimension: int, *, hidden: int = 512) -> nn.Module:  # noqa: ARG001
+    """GRU-OH: a GRU that reads the soft preset number by number, (batch, one_hot_width) to (batch, dimension)."""
+    return nn.Sequential(AsSequence(), LastStates(1, hidden), output_layer(2 * hidden, dimension))
+
+
 def highway_on_recurrent(
     space: PresetSpace, dimension: int, *, token: int = 384, hidden: int = 192, width: int = 768, blocks: int = 6
 ) -> nn.Module:

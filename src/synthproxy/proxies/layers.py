@@ -22,6 +22,25 @@ def dense(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(linear, nn.BatchNorm1d(width), nn.ReLU())
 
 
+class ResidualBlock(nn.Module):
+    """y = ReLU(x + F(x)) with F two linear layers, each with batch norm, and a ReLU between them.
+
+    He et al., Deep Residual Learning, 2016.
+    (batch, width) to (batch, width).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        linear = nn.Linear(width, width, bias=False)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        self.residual = nn.Sequential(dense(width, width), linear, nn.BatchNorm1d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input and what the block adds to it."""
+        added: Tensor = self.residual(x)
+        return (x + added).relu()
+
+
 class HighwayBlock(nn.Module):
     """y = F(x)·G(x) + x·(1 − G(x)) with F a dense layer and G a sigmoid gate that starts nearly closed.
 

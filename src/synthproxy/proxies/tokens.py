@@ -121,6 +121,27 @@ def position_code(length: int, dimension: int) -> Tensor:
     return code
 
 
+class RawValues(nn.Module):
+    """One number from 0 to 1 per free parameter, in the order of the space; of a category, its index by the last one.
+
+    A soft category gives the mean of the indices by probability.
+    """
+
+    def __init__(self, space: PresetSpace) -> None:
+        super().__init__()
+        layout = SoftLayout.of(space)
+        mixture = torch.zeros(layout.width, space.size)
+        mixture[range(len(layout.plain)), list(layout.plain)] = 1.0
+        for column, columns in zip(layout.categorical, layout.categories, strict=True):
+            mixture[columns, column] = torch.linspace(0.0, 1.0, columns.stop - columns.start)
+        self.mixture: Tensor
+        self.register_buffer("mixture", mixture, persistent=False)
+
+    def forward(self, soft: Tensor) -> Tensor:
+        """Values (batch, free) of soft presets (batch, one_hot_width)."""
+        return soft @ self.mixture
+
+
 class Tokenizer(nn.Module):
     """One token per free parameter, in the order of the space.
 

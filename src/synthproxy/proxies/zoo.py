@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 GROUP = "synthproxy.proxies"
 
 _BUILT_IN = {
+    "mlp-raw": "synthproxy.proxies.mlp:mlp_on_raw_values",
     "mlp-oh": "synthproxy.proxies.mlp:mlp_on_one_hot",
+    "rn-oh": "synthproxy.proxies.mlp:residual_on_one_hot",
+    "gru-oh": "synthproxy.proxies.gru:recurrent_on_one_hot",
     "hn-oh": "synthproxy.proxies.highway:highway_on_one_hot",
     "hn-pt": "synthproxy.proxies.highway:highway_on_tokens",
     "hn-ptgru": "synthproxy.proxies.gru:highway_on_recurrent",
