@@ -31,6 +31,7 @@ SMALL = {
     "mlp-raw": {"width": 24},
     "rn-oh": {"width": 24, "blocks": 2},
     "gru-oh": {"hidden": 6},
+    "gtf": {"width": 16, "layers": 2, "heads": 4, "feed_forward": 32, "pieces": 4, "hidden": 24},
 }
 
 

@@ -35,6 +35,7 @@ _BUILT_IN = {
     "hn-pt": "synthproxy.proxies.highway:highway_on_tokens",
     "hn-ptgru": "synthproxy.proxies.gru:highway_on_recurrent",
     "tfm": "synthproxy.proxies.transformer:transformer_on_tokens",
+    "gtf": "synthproxy.proxies.groups:transformer_on_groups",
 }
 
 
