@@ -154,7 +154,7 @@ def test_things_that_do_not_fit_are_refused(small_space, tal_space, make_example
         evaluate(examples.embeddings[:1], examples.first(1))
     with pytest.raises(InvalidInputError, match=r"must be \(30, 6\)"):
         evaluate(examples.embeddings[:, :5], examples)
-    with pytest.raises(InvalidInputError, match="takes presets of 'talnm-shaped'"):
+    with pytest.raises(InvalidInputError, match="takes presets of 'talnm'"):
         evaluate(make_proxy("mlp-oh", tal_space, 6, width=8), examples)
     other = replace(examples, setting=replace(examples.setting, audio_model_identity="bands-2"))
     with pytest.raises(IncompatibleError, match="audio model identity differs"):

@@ -3,11 +3,13 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.recipe import read_recipe
-from synthproxy.proxies.schedule import CosineSchedule, RestartSchedule
+from synthproxy.proxies.schedule import CosineSchedule, PlateauSchedule, RestartSchedule
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "dexed-paper"
 
@@ -97,8 +99,8 @@ def test_all_mistakes_are_reported_at_once(write):
     ("overrides", "words"),
     [
         (["proxy.sizes.depth=3"], "has no size 'depth'"),
-        (["schedule.kind=linear"], "schedule.kind: must be 'cosine' or 'cosine-restart'"),
-        (["schedule.warmup_steps=3"], "schedule.kind: must be 'cosine' or 'cosine-restart'"),
+        (["schedule.kind=linear"], "schedule.kind: must be 'cosine', 'cosine-restart' or 'plateau'"),
+        (["schedule.warmup_steps=3"], "schedule.kind: must be 'cosine', 'cosine-restart' or 'plateau'"),
         (["proxy=3"], "proxy: must be"),
         (["proxy.start_from=none.safetensors"], "proxy.start_from: there is no none.safetensors"),
         (["training.epochs=3"], r"schedule.first_cycle_epochs: must be at most training.epochs \(3\), got 10"),
@@ -154,3 +156,17 @@ def test_cosine_schedule_rises_in_a_line_and_falls_to_the_minimum():
     assert rates[9] == pytest.approx(0.55)
     assert rates[14] == 0.1
     assert CosineSchedule(warmup_steps=100).learning_rate(300, 1.0, 10, 50) == 2e-6
+
+
+def test_plateau_schedule_decides_as_the_one_of_torch():
+    losses = np.random.default_rng(0).normal(1.0, 0.02, 80) - 0.3 * (1 - np.exp(-np.arange(80) / 10))
+    schedule = PlateauSchedule(factor=0.5, patience=3, minimum=0.01)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=3, min_lr=0.01)
+    for count, loss in enumerate(losses, 1):
+        theirs.step(loss)
+        ours = schedule.learning_rate(1000 + count, 1.0, 10, 2000, losses[:count].tolist())
+        assert ours == pytest.approx(theirs.get_last_lr()[0])
+    assert ours == 0.01
+    rise = PlateauSchedule(warmup_steps=3, factor=0.5, patience=0)
+    assert [rise.learning_rate(step, 1.0, 10, 50, [1.0, 1.0]) for step in (0, 1, 2, 3)] == [0.25, 0.5, 0.75, 0.5]

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synthproxy.errors import InvalidInputError, SynthProxyError
-from synthproxy.proxies.schedule import CosineSchedule, RestartSchedule, Schedule
+from synthproxy.proxies.schedule import CosineSchedule, PlateauSchedule, RestartSchedule, Schedule
 from synthproxy.proxies.zoo import check_name, complete_sizes
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -176,7 +176,7 @@ def _mistakes_across(data: dict[str, Any]) -> list[str]:
 
 def _in_words(detail: dict[str, Any]) -> str:
     """One mistake that pydantic found, as a sentence that starts with the key."""
-    place = [str(part) for part in detail["loc"] if part not in ("cosine", "cosine-restart")]
+    place = [str(part) for part in detail["loc"] if part not in ("cosine", "cosine-restart", "plateau")]
     key, message = ".".join(place), str(detail["msg"])
     if detail["type"] == "missing":
         return f"{key}: missing"
@@ -186,7 +186,7 @@ def _in_words(detail: dict[str, Any]) -> str:
     if detail["type"] == "value_error":
         return f"{key}: {message.removeprefix('Value error, ')}"
     if detail["type"].startswith("union_tag"):
-        return f"{key}.kind: must be 'cosine' or 'cosine-restart'"
+        return f"{key}.kind: must be 'cosine', 'cosine-restart' or 'plateau'"
     wanted = message.removeprefix("Input should be ").removeprefix("a valid ")
     return f"{key}: must be {wanted}, got {detail['input']!r}"
 
@@ -198,7 +198,7 @@ def _known_keys(sections: Sequence[str]) -> list[str]:
         "proxy": [ProxyChoice],
         "corpus": [CorpusChoice],
         "training": [Optimisation],
-        "schedule": [RestartSchedule, CosineSchedule],
+        "schedule": [RestartSchedule, CosineSchedule, PlateauSchedule],
         "machine": [Machine],
     }
     return sorted({name for model in models.get(sections[0], []) for name in model.model_fields})

@@ -181,7 +181,7 @@ class TrainingRun:
         """That of the next step."""
         peak = self.recipe.training.learning_rate
         return self.recipe.schedule.learning_rate(
-            self.counters.step, peak, self.plan.steps_per_epoch, self.plan.total_steps
+            self.counters.step, peak, self.plan.steps_per_epoch, self.plan.total_steps, self.counters.l1
         )
 
     def _batch(self) -> tuple[Tensor, Tensor]:
@@ -247,6 +247,9 @@ class TrainingRun:
             }
             self._note(metrics, writer)
             line.validated(metrics)
+            counters.l1.append(metrics["l1"])
+        if self.fabric.world_size > 1:
+            counters.l1 = self.fabric.broadcast(counters.l1)
         self.fabric.barrier()
 
     def _note(self, metrics: dict[str, float], writer: SummaryWriter) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Counters:
         seconds: time spent training, over all continuations.
         loss_sum, loss_steps: of the training loss since the last validation.
         best_l1, best_mrr: best scores so far.
+        l1: scores of all validations so far.
     """
 
     step: int = 0
@@ -47,6 +48,7 @@ class Counters:
     loss_steps: int = 0
     best_l1: float | None = None
     best_mrr: float | None = None
+    l1: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,18 @@
-"""Learning rates over the course of a training run, as functions of the step alone, so that resuming needs no state."""
+"""Learning rates over the course of a training run.
+
+They are functions of the step and of the validations so far, so that resuming needs no state of their own.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MINIMUM = 2e-6
+PLATEAU_THRESHOLD = 1e-4
 
 
 class RestartSchedule(BaseModel):
@@ -25,8 +30,15 @@ class RestartSchedule(BaseModel):
     first_cycle_epochs: float = Field(default=10, gt=0)
     minimum: float = Field(default=MINIMUM, ge=0)
 
-    def learning_rate(self, step: int, peak: float, steps_per_epoch: int, total_steps: int) -> float:
-        """Learning rate of a step, counted from 0."""
+    def learning_rate(
+        self,
+        step: int,
+        peak: float,
+        steps_per_epoch: int,
+        total_steps: int,
+        losses: Sequence[float] = (),  # noqa: ARG002
+    ) -> float:
+        """Learning rate of a step, counted from 0, after validations with these losses."""
         restart = round(self.first_cycle_epochs * steps_per_epoch)
         if step < min(self.warmup_steps, restart):
             return peak
@@ -48,14 +60,65 @@ class CosineSchedule(BaseModel):
     warmup_steps: int = Field(default=100, ge=0)
     minimum: float = Field(default=MINIMUM, ge=0)
 
-    def learning_rate(self, step: int, peak: float, steps_per_epoch: int, total_steps: int) -> float:  # noqa: ARG002
-        """Learning rate of a step, counted from 0."""
+    def learning_rate(
+        self,
+        step: int,
+        peak: float,
+        steps_per_epoch: int,  # noqa: ARG002
+        total_steps: int,
+        losses: Sequence[float] = (),  # noqa: ARG002
+    ) -> float:
+        """Learning rate of a step, counted from 0, after validations with these losses."""
         if step < self.warmup_steps:
             return peak * (step + 1) / (self.warmup_steps + 1)
         return cosine(step - self.warmup_steps, total_steps - self.warmup_steps, peak, self.minimum)
 
 
-Schedule = Annotated[RestartSchedule | CosineSchedule, Field(discriminator="kind")]
+class PlateauSchedule(BaseModel):
+    """For fine-tuning: a linear rise to the peak, then a fraction of it whenever validation stops improving.
+
+    It decides as ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does, with its relative threshold.
+
+    Args:
+        warmup_steps: steps of the rise.
+        factor: by which the rate is multiplied.
+        patience: validations without improvement that are borne; the next one reduces the rate.
+        minimum: below which it does not fall.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    kind: Literal["plateau"] = "plateau"
+    warmup_steps: int = Field(default=0, ge=0)
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    patience: int = Field(default=10, ge=0)
+    minimum: float = Field(default=0.0, ge=0)
+
+    def learning_rate(
+        self,
+        step: int,
+        peak: float,
+        steps_per_epoch: int,  # noqa: ARG002
+        total_steps: int,  # noqa: ARG002
+        losses: Sequence[float] = (),
+    ) -> float:
+        """Learning rate of a step, counted from 0, after validations with these losses."""
+        if step < self.warmup_steps:
+            return peak * (step + 1) / (self.warmup_steps + 1)
+        return max(peak * self.factor ** self._reductions(losses), self.minimum)
+
+    def _reductions(self, losses: Sequence[float]) -> int:
+        best, waited, reductions = math.inf, 0, 0
+        for loss in losses:
+            if loss < best * (1 - PLATEAU_THRESHOLD):
+                best, waited = loss, 0
+                continue
+            waited += 1
+            if waited > self.patience:
+                waited, reductions = 0, reductions + 1
+        return reductions
+
+
+Schedule = Annotated[RestartSchedule | CosineSchedule | PlateauSchedule, Field(discriminator="kind")]
 
 
 def cosine(step: int, steps: int, peak: float, minimum: float) -> float:
