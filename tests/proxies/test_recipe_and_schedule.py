@@ -10,8 +10,9 @@ import torch
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.recipe import read_recipe
 from synthproxy.proxies.schedule import CosineSchedule, PlateauSchedule, RestartSchedule
+from synthproxy.synths import synth_names
 
-RECIPES = Path(__file__).parents[2] / "recipes" / "dexed-paper"
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 GOOD = """
 [proxy]
@@ -121,16 +122,22 @@ def test_a_file_that_is_no_recipe_is_named(write, tmp_path):
         read_recipe(write(""))
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.toml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_our_recipes_are_sound_and_say_how_to_run_them(path):
-    assert f"synthproxy train {path.relative_to(RECIPES.parents[1])}" in path.read_text().splitlines()[0]
-    recipe = read_recipe(path, ["corpus.train=.", "corpus.validation=."])
+    text = path.read_text()
+    assert f"synthproxy train {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]
+    start = ["proxy.start_from=."] if "start_from" in text else []
+    recipe = read_recipe(path, ["corpus.train=.", "corpus.validation=.", *start])
     assert path.stem.startswith(recipe.proxy.name)
+    assert path.parent.name in synth_names()
+    assert ("laptop" in path.stem) == (recipe.training.epochs < 30)
 
 
 def test_there_are_recipes():
-    names = {path.stem for path in RECIPES.glob("*.toml")}
-    assert {"hn-oh", "hn-oh-laptop", "tfm", "tfm-laptop"} <= names
+    for synth in ("dexed-paper", "diva", "talnm"):
+        names = {path.stem for path in (RECIPES / synth).glob("*.toml")}
+        for proxy in ("mlp-oh", "hn-oh", "hn-pt", "hn-ptgru", "tfm"):
+            assert {proxy, f"{proxy}-laptop"} <= names
 
 
 def test_restart_schedule_is_the_published_one_for_batches_of_512():
