@@ -1,6 +1,7 @@
 """Recipes are checked as a whole; learning rates follow the published formula."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.recipe import read_recipe
 from synthproxy.proxies.schedule import CosineSchedule, PlateauSchedule, RestartSchedule
+from synthproxy.proxies.tuning import read_tuning
 from synthproxy.synths import synth_names
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -122,7 +124,24 @@ def test_a_file_that_is_no_recipe_is_named(write, tmp_path):
         read_recipe(write(""))
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.toml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+TUNING = sorted(RECIPES.rglob("*-tuning*.toml"))
+
+
+@pytest.mark.parametrize("path", TUNING, ids=lambda path: path.stem)
+def test_our_tuning_recipes_are_sound_and_say_how_to_run_them(path, tmp_path):
+    text = path.read_text()
+    assert f"synthproxy tune {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]
+    here = tmp_path / path.name
+    here.write_text(re.sub(r'"corpora/[^"]*"', '"."', text))
+    tuning, tables = read_tuning(here)
+    assert path.stem.startswith(tables["proxy"]["name"])
+    assert tuning.study.trials == (20 if "laptop" in path.stem else 203)
+
+
+TRAINING = sorted({*RECIPES.rglob("*.toml")} - {*TUNING})
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_our_recipes_are_sound_and_say_how_to_run_them(path):
     text = path.read_text()
     assert f"synthproxy train {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]

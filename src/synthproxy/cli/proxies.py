@@ -39,6 +39,31 @@ def train(
         sys.exit(EXIT_INTERRUPTED)
 
 
+def tune(recipe: Path, *, out: Output | None = None, most: int | None = None, json: Json = False) -> None:
+    """Try values of a training recipe and say which rank best; can be interrupted, and shared by several machines.
+
+    Parameters
+    ----------
+    recipe: A TOML file with tables [study] and [search].
+    out: Folder of the study; runs/ and the recipe's name by default. Processes that are given the same one share it.
+    most: Trials to stop after for now.
+    """
+    from synthproxy.progress import counting
+    from synthproxy.proxies.tuning import tune as run
+
+    place = out or Path("runs") / recipe.stem
+    with counting("trials") as progress:
+        result = run(recipe, place, progress=progress, most=most)
+    if json:
+        print_json(asdict(result))
+    else:
+        print(f"{place}: {result.finished} trials finished, {result.pruned} pruned, {result.failed} failed")
+        if result.best:
+            print(f"best MRR {result.best_mrr:.4f}: " + " ".join(f"--set {k}={v}" for k, v in result.best.items()))
+    if result.interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+
+
 def evaluate(checkpoint: Path, *, corpus: Path, training_corpus: Path | None = None, json: Json = False) -> None:
     """Judge a trained proxy, beside what trivial predictors reach.
 

@@ -116,40 +116,76 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
     Raises:
         InvalidInputError: naming every mistake, joined by ``"; "``.
     """
+    return check_recipe(read_tables(path), path, overrides)
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        InvalidInputError: it cannot be read, or is not TOML.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf8"))
+        return tomllib.loads(path.read_text(encoding="utf8"))
     except OSError as error:
         raise InvalidInputError(f"{path}: the recipe cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InvalidInputError(f"{path}: the recipe is not TOML ({error})") from error
+
+
+def check_recipe(data: dict[str, Any], path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
+    """The recipe that the tables of a file hold; :func:`read_recipe` tells the rest. ``data`` takes the overrides."""
     mistakes = [mistake for text in overrides if (mistake := _override(data, text))]
     recipe = None
     try:
         recipe = TrainingRecipe.model_validate(data)
     except ValidationError as error:
-        mistakes += [_in_words(dict(detail)) for detail in error.errors(include_url=False)]
+        mistakes += mistakes_of(error)
     mistakes += _mistakes_across(data)
     if mistakes or recipe is None:
         raise InvalidInputError(f"{path}: {'; '.join(mistakes)}")
     return recipe
 
 
+def mistakes_of(error: ValidationError) -> list[str]:
+    """Everything that a validation found, a sentence each."""
+    return [_in_words(dict(detail)) for detail in error.errors(include_url=False)]
+
+
 def _override(data: dict[str, Any], text: str) -> str | None:
     """Set one value; what is wrong with it, if anything."""
     key, equals, value = text.partition("=")
-    *sections, last = key.strip().split(".")
-    if not equals or not last:
+    if not equals or not key.strip().split(".")[-1]:
         return f"{text!r}: an override is section.key=value"
-    table = data
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    try:
+        put_value(data, key.strip(), parsed)
+    except ValueError as error:
+        return f"{text!r}: {error}"
+    return None
+
+
+def put_value(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value of a dotted key; in a list, the key is the place: ``training.betas.0``.
+
+    Raises:
+        ValueError: the key leads through a value.
+    """
+    *sections, last = key.split(".")
+    table: Any = data
     for section in sections:
         table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            return f"{text!r}: {section} is a value, not a section"
-    try:
-        table[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[last] = value.strip()
-    return None
+        if not isinstance(table, dict | list) or (isinstance(table, list) and section != sections[-1]):
+            raise ValueError(f"{section} is a value, not a section")
+    if isinstance(table, dict):
+        table[last] = value
+    elif last.isdecimal() and int(last) < len(table):
+        table[int(last)] = value
+    else:
+        raise ValueError(f"{sections[-1]} has {len(table)} values, counted from 0")
 
 
 def _mistakes_across(data: dict[str, Any]) -> list[str]:
