@@ -1,9 +1,10 @@
-"""HN-OH on drawn presets: does it know which preset makes a sound?
+"""A proxy on drawn presets: does it know which preset makes a sound?
 
-    SYNTHPROXY_SHARED=… python benchmarks/proxy.py dexed-paper|amsynth FOLDER [section.key=value …]
+    SYNTHPROXY_SHARED=… python benchmarks/proxy.py dexed-paper|amsynth hn-oh|gtf FOLDER [section.key=value …]
 
 Makes the corpora in FOLDER (50,000 presets of Dexed, or 20,000 of amsynth), trains by the synth's recipe
-``hn-oh-laptop.toml`` and judges the last checkpoint, which was chosen by nothing, on presets that it has not met:
+``hn-oh-laptop.toml``, or that of another proxy, and judges the last checkpoint, which was chosen by nothing, on presets
+that it has not met:
 256 sounds, each with its own preset and 511 others for Dexed, 15 for amsynth, and presets among all or 4,096 sounds.
 All of it can be resumed.
 """
@@ -37,20 +38,20 @@ SIZES = {
 
 def main() -> None:
     """Make, train, judge."""
-    name_of_synth, folder = sys.argv[1], Path(sys.argv[2])
+    name_of_synth, proxy_name, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     synth, model = get_synth(name_of_synth), get_audio_model("mn04-clip")
     for name, (size, seed) in SIZES[name_of_synth].items():
         with counting(name, size) as progress:
             generate(folder / name, synth, model, size=size, seed=seed, progress=progress)
-    corpora = [*sys.argv[3:], f'corpus.train="{folder}/train"', f'corpus.validation="{folder}/validation"']
-    result = train(read_recipe(RECIPES / name_of_synth / "hn-oh-laptop.toml", corpora), folder / "hn-oh")
+    corpora = [*sys.argv[4:], f'corpus.train="{folder}/train"', f'corpus.validation="{folder}/validation"']
+    result = train(read_recipe(RECIPES / name_of_synth / f"{proxy_name}-laptop.toml", corpora), folder / proxy_name)
     print(result.message)
     if result.status == "stopped":
         return
     training = Examples.from_corpus(Corpus.open(folder / "train"))
     examples = Examples.from_corpus(Corpus.open(folder / "validation"))
-    proxy, _ = load_checkpoint(folder / "hn-oh" / "last.safetensors")
-    title = f"HN-OH after {result.seconds / 60:.0f} minutes of training on {len(training):,} presets"
+    proxy, _ = load_checkpoint(folder / proxy_name / "last.safetensors")
+    title = f"{proxy_name} after {result.seconds / 60:.0f} minutes of training on {len(training):,} presets"
     rich.print(to_terminal(score_table(evaluate(proxy, examples, training=training), title)))
     print(describe_machine())
 

@@ -118,12 +118,12 @@ def transformer_on_groups(
     space: PresetSpace,
     dimension: int,
     *,
-    width: int = 192,
-    layers: int = 4,
-    heads: int = 6,
-    feed_forward: int = 384,
+    width: int = 128,
+    layers: int = 3,
+    heads: int = 4,
+    feed_forward: int = 256,
     pieces: int = 16,
-    hidden: int = 256,
+    hidden: int = 192,
 ) -> nn.Module:
     """GTF: the transformer on tokens of groups, (batch, one_hot_width) to (batch, dimension).
 
