@@ -72,7 +72,7 @@ def by_attribute(ranking: Ranking) -> Table:
     names = (*OURS, *RIVALS)
     scores = {score.model: score for score in ranking.by("l1")}
     rows = tuple(
-        (judged.name, *(scores[name].attributes[place].mean for name in names))
+        (judged.name, *(f"{scores[name].attributes[place].mean:.3f}" for name in names))
         for place, judged in enumerate(ranking.attributes)
     )
     return Table("Mean ρ by attribute, L1", ("attribute", *names), rows)

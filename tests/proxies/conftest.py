@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from synthproxy.audio.registry import get_audio_model
+from synthproxy.corpus import Rendering, generate
 from synthproxy.proxies.examples import Examples, Setting
 from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.synths import Kind, Note, Parameter, PresetSpace, get_synth
@@ -100,3 +102,20 @@ def make_recipe():
         return TrainingRecipe.model_validate({key: data.get(key, {}) | changes.get(key, {}) for key in data})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small corpora of short clips: ``train`` and ``validation``."""
+    folder = tmp_path_factory.mktemp("corpora")
+    rendering = Rendering(note=Note(60, 100, 0.1), seconds=0.2, fade=0.05)
+    for name, size, seed in (("train", 128, 1), ("validation", 32, 2)):
+        generate(
+            folder / name,
+            get_synth("dexed-paper"),
+            get_audio_model("mel"),
+            size=size,
+            seed=seed,
+            rendering=rendering,
+        )
+    return folder

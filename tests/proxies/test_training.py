@@ -251,3 +251,48 @@ def test_a_checkpoint_of_an_untrained_proxy_can_be_saved(tmp_path, data, small_s
     assert np.array_equal(
         load_checkpoint(tmp_path / "new.safetensors")[0].embed(data[1].presets), proxy.embed(data[1].presets)
     )
+
+
+PARALLEL = """
+[proxy]
+name = "tfm"
+sizes = { width = 16, layers = 1, heads = 2, feed_forward = 16 }
+
+[corpus]
+train = "CORPORA/train"
+validation = "CORPORA/validation"
+
+[training]
+batch_size = 32
+epochs = 3
+learning_rate = 1e-3
+
+[schedule]
+kind = "plateau"
+patience = 0
+
+[machine]
+accelerator = "cpu"
+threads = 1
+"""
+
+
+def test_two_processes_train_as_one_does(process, corpora, tmp_path):
+    (tmp_path / "recipe.toml").write_text(PARALLEL.replace("CORPORA", str(corpora)))
+    for devices in (1, 2):
+        outcome = process(f"train recipe.toml --out run{devices} --set machine.devices={devices}", tmp_path)
+        assert outcome.code == 0, outcome.err
+        assert outcome.out == f"finished after 12 of 12 steps; checkpoints are in run{devices}\n"
+    one, two = (weights(tmp_path / f"run{devices}") for devices in (1, 2))
+    assert all(torch.allclose(one[key], two[key], atol=2e-4) for key in one)
+    rows = [metrics(tmp_path / f"run{devices}") for devices in (1, 2)]
+    assert [row["learning_rate"] for row in rows[0]] == [row["learning_rate"] for row in rows[1]]
+    assert [row["l1"] for row in rows[0]] == pytest.approx([row["l1"] for row in rows[1]], abs=1e-4)
+
+
+def test_batch_norms_that_cannot_be_shared_are_refused(process, corpora, tmp_path):
+    text = PARALLEL.replace("CORPORA", str(corpora)).replace("tfm", "hn-oh")
+    (tmp_path / "recipe.toml").write_text(text.replace("layers = 1, heads = 2, feed_forward = 16", "blocks = 2"))
+    outcome = process("train recipe.toml --out run --set machine.devices=2", tmp_path)
+    assert outcome.code == 2
+    assert "cannot share; take one, or a proxy without batch norms" in outcome.err

@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from synthproxy.audio.registry import get_audio_model
-from synthproxy.corpus import Rendering, generate
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.tuning import read_tuning, tune
-from synthproxy.synths import Note, get_synth
 
 pytest.importorskip("optuna", reason="pip install 'synthproxy[tuning]' to tune")
 
@@ -46,22 +43,6 @@ validations_per_epoch = 1
 kind = "cosine"
 warmup_steps = 1
 """
-
-
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpora")
-    rendering = Rendering(note=Note(60, 100, 0.1), seconds=0.2, fade=0.05)
-    for name, size, seed in (("train", 128, 1), ("validation", 32, 2)):
-        generate(
-            folder / name,
-            get_synth("dexed-paper"),
-            get_audio_model("mel"),
-            size=size,
-            seed=seed,
-            rendering=rendering,
-        )
-    return folder
 
 
 @pytest.fixture

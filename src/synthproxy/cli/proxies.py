@@ -31,9 +31,9 @@ def train(
     from synthproxy.proxies.training import train as run
 
     result = run(read_recipe(recipe, set_ or ()), out or Path("runs") / recipe.stem)
-    if json:
+    if json and result.leads:
         print_json({**asdict(result), "run_folder": str(result.run_folder)})
-    else:
+    elif result.leads:
         print(result.message)
     if result.status == "stopped":
         sys.exit(EXIT_INTERRUPTED)

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.tensorboard import SummaryWriter
 
@@ -80,6 +80,23 @@ def new_proxy(recipe: TrainingRecipe, training: Examples) -> Proxy:
     return proxy
 
 
+def _with_shared_norms(proxy: Proxy, fabric: Fabric) -> Proxy:
+    """Let batch norms see the whole batch where several processes have a part of it each.
+
+    Raises:
+        InvalidInputError: the backend cannot do that.
+    """
+    if fabric.world_size == 1 or not any(isinstance(module, nn.BatchNorm1d) for module in proxy.modules()):
+        return proxy
+    if fabric.device.type != "cuda":
+        raise InvalidInputError(
+            f"machine.devices: {proxy.name} normalises over whole batches, which processes on a {fabric.device.type} "
+            "cannot share; take one, or a proxy without batch norms (tfm, gtf)"
+        )
+    shared: Proxy = nn.SyncBatchNorm.convert_sync_batchnorm(proxy)  # type: ignore[no-untyped-call]
+    return shared
+
+
 @dataclass
 class TrainingRun:
     """``proxy`` and ``optimiser`` are the plain ones; ``parallel`` and ``stepper`` what Fabric made of them."""
@@ -111,7 +128,7 @@ class TrainingRun:
             )
         fabric = Fabric(accelerator=machine.accelerator, devices=machine.devices, precision=options.precision)
         fabric.launch()
-        proxy = new_proxy(recipe, training)
+        proxy = _with_shared_norms(new_proxy(recipe, training), fabric)
         optimiser = torch.optim.AdamW(
             proxy.parameters(),
             lr=options.learning_rate,

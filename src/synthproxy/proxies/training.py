@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.interruption import stop_on_signals
@@ -33,6 +34,7 @@ class TrainingResult:
         step, total_steps: how far it got.
         seconds: time spent training, over all continuations.
         best_l1, best_mrr: best validation scores; nothing before the first validation.
+        leads: whether this is the only process of the run, or the first.
     """
 
     status: Ending | Literal["already finished"]
@@ -43,6 +45,7 @@ class TrainingResult:
     seconds: float
     best_l1: float | None
     best_mrr: float | None
+    leads: bool = True
 
 
 def train(
@@ -119,6 +122,7 @@ def _result(
         counters.seconds,
         counters.best_l1,
         counters.best_mrr,
+        leads=getattr(rank_zero_only, "rank", None) in (None, 0),
     )
 
 
