@@ -11,7 +11,14 @@ from hypothesis.extra import numpy as arrays
 
 from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.proxies import make_proxy
-from synthproxy.proxies.evaluation import Protocol, evaluate, mean_absolute_error, nearest_preset
+from synthproxy.proxies.evaluation import (
+    Protocol,
+    by_gallery_size,
+    evaluate,
+    mean_absolute_error,
+    nearest_preset,
+    worst_ranked,
+)
 from synthproxy.proxies.ranking import (
     bootstrap_interval,
     chance_reciprocal_rank,
@@ -159,3 +166,38 @@ def test_things_that_do_not_fit_are_refused(small_space, tal_space, make_example
     other = replace(examples, setting=replace(examples.setting, audio_model_identity="bands-2"))
     with pytest.raises(IncompatibleError, match="audio model identity differs"):
         evaluate(examples.embeddings, examples, training=other)
+
+
+def test_both_directions_are_scored_and_swap_with_the_embeddings(small_space, make_examples):
+    examples = make_examples(small_space, 120, 6, 0)
+    noisy = examples.embeddings + np.random.default_rng(1).normal(0, 0.3, examples.embeddings.shape).astype(np.float32)
+    protocol = Protocol(gallery=50, runs=4)
+    score = evaluate(noisy, examples, protocol=protocol).score
+    swapped = evaluate(examples.embeddings, replace(examples, embeddings=noisy), protocol=protocol).score
+    assert score.one_against_all == swapped.sounds_among_presets
+    assert score.one_against_all != score.sounds_among_presets
+    perfect = evaluate(examples.embeddings, examples, protocol=protocol).score.sounds_among_presets
+    assert (perfect.mean_rank, perfect.median_rank) == (1 / 50, 1 / 50)
+
+
+def test_cosine_distance_does_not_see_lengths(small_space, make_examples):
+    true = make_examples(small_space, 90, 6, 0).embeddings
+    longer = true * np.random.default_rng(0).uniform(0.1, 10, (90, 1)).astype(np.float32)
+    assert (ranks_against_all(longer, true, "cosine") == 1).all()
+    assert (ranks_against_all(longer, true, "l2") > 1).any()
+
+
+def test_larger_galleries_are_harder_and_the_worst_are_told():
+    generator = np.random.default_rng(0)
+    true = generator.normal(size=(700, 4)).astype(np.float32)
+    predicted = true + generator.normal(0, 0.2, true.shape).astype(np.float32)
+    predicted[3] = -5 * true[3]
+    points = by_gallery_size(predicted, true, sizes=(64, 128, 512, 1024))
+    assert [point.gallery for point in points] == [64, 128, 512]
+    assert points[0].mrr > points[2].mrr > points[2].chance
+    assert points[2].interval.low < points[2].mrr < points[2].interval.high
+    ranks = ranks_against_all(predicted, true)
+    worst = worst_ranked(predicted, true, Protocol(), 5)
+    assert [rank for _, rank in worst] == sorted(ranks, reverse=True)[:5]
+    assert all(ranks[row] == rank for row, rank in worst)
+    assert 3 in [row for row, _ in worst]

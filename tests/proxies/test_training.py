@@ -296,3 +296,15 @@ def test_batch_norms_that_cannot_be_shared_are_refused(process, corpora, tmp_pat
     outcome = process("train recipe.toml --out run --set machine.devices=2", tmp_path)
     assert outcome.code == 2
     assert "cannot share; take one, or a proxy without batch norms" in outcome.err
+
+
+def test_an_evaluation_is_written_as_tables_and_a_plot(process, corpora, tmp_path):
+    (tmp_path / "recipe.toml").write_text(PARALLEL.replace("CORPORA", str(corpora)))
+    assert process("train recipe.toml --out run", tmp_path).code == 0
+    outcome = process(f"evaluate run/last.safetensors --corpus {corpora / 'train'} --out found --json", tmp_path)
+    assert outcome.code == 0, outcome.err
+    written = json.loads((tmp_path / "found" / "scores.json").read_text())
+    assert written["score"] == json.loads(outcome.out)["score"]
+    assert len(written["worst"]) == 20
+    for name in ("scores", "directions", "galleries", "worst"):
+        assert all((tmp_path / "found" / f"{name}.{suffix}").stat().st_size for suffix in ("md", "csv", "tex"))

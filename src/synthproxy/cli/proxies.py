@@ -12,6 +12,9 @@ from cyclopts import Parameter
 from synthproxy.cli.options import EXIT_INTERRUPTED, Json, Output
 from synthproxy.report.printing import print_json, print_table
 
+WORST = 20
+"""Presets that are told to rank worst."""
+
 
 def train(
     recipe: Path,
@@ -64,7 +67,14 @@ def tune(recipe: Path, *, out: Output | None = None, most: int | None = None, js
         sys.exit(EXIT_INTERRUPTED)
 
 
-def evaluate(checkpoint: Path, *, corpus: Path, training_corpus: Path | None = None, json: Json = False) -> None:
+def evaluate(
+    checkpoint: Path,
+    *,
+    corpus: Path,
+    training_corpus: Path | None = None,
+    out: Output | None = None,
+    json: Json = False,
+) -> None:
     """Judge a trained proxy, beside what trivial predictors reach.
 
     Parameters
@@ -72,18 +82,30 @@ def evaluate(checkpoint: Path, *, corpus: Path, training_corpus: Path | None = N
     checkpoint: A .safetensors file of a run folder.
     corpus: Corpus to judge by.
     training_corpus: Corpus it has learned from, for the nearest-preset baseline.
+    out: Folder for all tables, in Markdown, CSV and LaTeX, and for scores by gallery size, which take longer.
     """
     from synthproxy.corpus import Corpus
     from synthproxy.proxies.checkpoint import load_checkpoint
+    from synthproxy.proxies.evaluation import Protocol, by_gallery_size, worst_ranked
     from synthproxy.proxies.evaluation import evaluate as judge
     from synthproxy.proxies.examples import Examples
+    from synthproxy.report.evaluation import write_evaluation
     from synthproxy.report.scores import score_table
 
     proxy, info = load_checkpoint(checkpoint)
-    examples = Examples.from_corpus(Corpus.open(corpus))
+    found = Corpus.open(corpus)
+    examples = Examples.from_corpus(found)
     info.setting.require_same(examples.setting, str(checkpoint))
     training = Examples.from_corpus(Corpus.open(training_corpus)) if training_corpus else None
     evaluation = judge(proxy, examples, training=training)
+    if out:
+        predicted, true = proxy.embed(examples.presets), examples.embeddings
+        names = found.names()
+        worst = [
+            (names[row] if names else f"row {row}", rank)
+            for row, rank in worst_ranked(predicted, true, Protocol(), WORST)
+        ]
+        write_evaluation(evaluation, by_gallery_size(predicted, true), worst, out)
     if json:
         print_json(evaluation.to_dict())
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ RANKS_REPORTED = (1, 2, 3, 4, 5)
 RECALLS_REPORTED = (1, 5, 10)
 TRAINING_ROWS_PER_BLOCK = 8_192
 PRESETS_PER_BLOCK = 1_024
+GALLERY_SIZES = tuple(2**k for k in range(9, 18))
 
 
 @dataclass(frozen=True)
@@ -66,24 +67,33 @@ class ValidationScore:
 
 @dataclass(frozen=True)
 class OneAgainstAllScore:
-    """Presets looked up among audio: mean and standard deviation over random subsets."""
+    """Presets looked up among audio, or the other way round: mean and standard deviation over random subsets.
+
+    ``mean_rank`` and ``median_rank`` are parts of the gallery: 1 over its size is perfect, a half is chance.
+    """
 
     mrr: float
     deviation: float
     interval: Interval
     mrr_at: Mapping[int, float]
     recall_at: Mapping[int, float]
+    mean_rank: float
+    median_rank: float
     gallery: int
     runs: int
 
 
 @dataclass(frozen=True)
 class Score:
-    """All scores of one predictor. ``l1`` is the mean absolute error of an embedding's values."""
+    """All scores of one predictor. ``l1`` is the mean absolute error of an embedding's values.
+
+    In ``one_against_all`` presets are looked up among sounds, in ``sounds_among_presets`` sounds among presets.
+    """
 
     l1: float
     validation: ValidationScore
     one_against_all: OneAgainstAllScore
+    sounds_among_presets: OneAgainstAllScore
     cases: int
 
 
@@ -174,6 +184,7 @@ def score(predicted: Embeddings, examples: Examples, protocol: Protocol) -> Scor
         l1=mean_absolute_error(predicted, examples.embeddings),
         validation=validation_score(predicted, examples.embeddings, protocol),
         one_against_all=one_against_all_score(predicted, examples.embeddings, protocol),
+        sounds_among_presets=one_against_all_score(examples.embeddings, predicted, protocol),
         cases=len(examples),
     )
 
@@ -196,17 +207,17 @@ def validation_score(predicted: Embeddings, true: Embeddings, protocol: Protocol
     return ValidationScore(mean_reciprocal_rank(ranks), interval, *candidates.shape)
 
 
-def one_against_all_score(predicted: Embeddings, true: Embeddings, protocol: Protocol) -> OneAgainstAllScore:
-    """The published test: preset embeddings, each against all audio embeddings of a random subset.
+def one_against_all_score(queries: Embeddings, others: Embeddings, protocol: Protocol) -> OneAgainstAllScore:
+    """The published test: preset embeddings, each against all audio embeddings of a random subset, or the reverse.
 
     The interval is over the queries of the first run, the deviation over runs.
     """
-    gallery = min(protocol.gallery, len(true))
-    runs = protocol.runs if gallery < len(true) else 1
+    gallery = min(protocol.gallery, len(others))
+    runs = protocol.runs if gallery < len(others) else 1
     by_run: list[Ranks] = []
     for run in range(runs):
-        rows = np.random.default_rng(protocol.seed + run).permutation(len(true))[:gallery]
-        by_run.append(ranks_against_all(predicted[rows], true[rows], protocol.metric))
+        rows = np.random.default_rng(protocol.seed + run).permutation(len(others))[:gallery]
+        by_run.append(ranks_against_all(queries[rows], others[rows], protocol.metric))
     means = np.asarray([mean_reciprocal_rank(ranks) for ranks in by_run])
     return OneAgainstAllScore(
         mrr=float(means.mean()),
@@ -214,9 +225,47 @@ def one_against_all_score(predicted: Embeddings, true: Embeddings, protocol: Pro
         interval=bootstrap_interval(by_run[0], protocol.seed),
         mrr_at={k: float(np.mean([mean_reciprocal_rank(ranks, k) for ranks in by_run])) for k in RANKS_REPORTED},
         recall_at={k: float(np.mean([recall(ranks, k) for ranks in by_run])) for k in RECALLS_REPORTED},
+        mean_rank=float(np.mean([ranks.mean() for ranks in by_run])) / gallery,
+        median_rank=float(np.mean([np.median(ranks) for ranks in by_run])) / gallery,
         gallery=gallery,
         runs=runs,
     )
+
+
+@dataclass(frozen=True)
+class GalleryPoint:
+    """Presets looked up among the sounds of a gallery of this size."""
+
+    gallery: int
+    mrr: float
+    interval: Interval
+    chance: float
+
+
+def by_gallery_size(
+    predicted: Embeddings, true: Embeddings, sizes: Sequence[int] = GALLERY_SIZES, protocol: Protocol | None = None
+) -> list[GalleryPoint]:
+    """How ranking suffers as there is more to be mistaken for: a nested gallery for each size there is enough for.
+
+    Distances are taken in blocks: memory does not grow with the square of the size.
+    """
+    protocol = protocol or Protocol()
+    order = np.random.default_rng(protocol.seed).permutation(len(true))
+    points = []
+    for size in sizes:
+        if size <= len(true):
+            rows = order[:size]
+            ranks = ranks_against_all(predicted[rows], true[rows], protocol.metric)
+            interval = bootstrap_interval(ranks, protocol.seed)
+            points.append(GalleryPoint(size, mean_reciprocal_rank(ranks), interval, chance_reciprocal_rank(size)))
+    return points
+
+
+def worst_ranked(predicted: Embeddings, true: Embeddings, protocol: Protocol, count: int) -> list[tuple[int, float]]:
+    """Rows whose presets rank worst among the sounds of the first run's gallery, and their ranks, the worst first."""
+    rows = np.random.default_rng(protocol.seed).permutation(len(true))[: protocol.gallery]
+    ranks = ranks_against_all(predicted[rows], true[rows], protocol.metric)
+    return [(int(rows[i]), float(ranks[i])) for i in np.argsort(-ranks, kind="stable")[:count]]
 
 
 def nearest_preset(space: PresetSpace, presets: Floats, known: Floats) -> np.ndarray:

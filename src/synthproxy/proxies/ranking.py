@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from synthproxy.errors import InvalidInputError
 
 Embeddings = NDArray[np.float32]
 Ranks = NDArray[np.float64]
-Metric = Literal["l1", "l2"]
+Metric = Literal["l1", "l2", "cosine"]
 
 QUERIES_PER_BLOCK = 256
 EXACT = "donot_use_mm_for_euclid_dist"  # equal candidates must get equal distances, to the bit
@@ -30,6 +31,9 @@ class Interval:
 
 def distances(queries: Tensor, candidates: Tensor, metric: Metric) -> Tensor:
     """Distances (…, q, c) between queries (…, q, dimension) and candidates (…, c, dimension)."""
+    if metric == "cosine":
+        # Of vectors of length 1, the order by Euclidean distance is that by angle.
+        queries, candidates = F.normalize(queries, dim=-1), F.normalize(candidates, dim=-1)
     return torch.cdist(queries, candidates, p=1.0 if metric == "l1" else 2.0, compute_mode=EXACT)
 
 

@@ -42,6 +42,7 @@ def learning_curve(
     seen: str = "presets",
     scores: Mapping[str, str] | None = None,
     baselines: Mapping[str, Mapping[str, float]] | None = None,
+    below: str = "presets seen",
     palette: Palette = ON_LIGHT,
 ) -> bytes:
     """Scores against the number of presets seen in training, one panel per score.
@@ -52,6 +53,7 @@ def learning_curve(
         seen: key of the number of presets seen.
         scores: key to panel title; None shows ``mrr`` and ``l1``.
         baselines: key to (name to value), drawn as dashed lines: ``{"mrr": {"nearest neighbour": 0.2}}``.
+        below: what the axis counts.
         palette: colours.
 
     Returns:
@@ -72,7 +74,7 @@ def learning_curve(
     panels = figure.subplots(1, len(lines), squeeze=False)[0]
     for panel, (key, line) in zip(panels, lines.items(), strict=True):
         _draw_curve(panel, line, (baselines or {}).get(key, {}), palette)
-        _dress(panel, palette, title=scores[key], below="presets seen")
+        _dress(panel, palette, title=scores[key], below=below)
     return _png(figure)
 
 
