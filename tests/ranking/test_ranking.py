@@ -17,6 +17,7 @@ from torch import Tensor
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.errors import IncompatibleError, InvalidInputError, SynthProxyError, UnavailableError
 from synthproxy.ranking import Attribute, Ranking, attributes_of, rank_audio_models
+from synthproxy.report.ranking import attribute_table
 from synthproxy.synths import NamedPreset, Note
 from synthproxy.synths.dexed import Dexed
 from synthproxy.synths.plugin import PluginSynth
@@ -289,6 +290,15 @@ def test_models_must_be_there_and_different(rank: Callable[..., Ranking], tmp_pa
         rank(tmp_path)
     with pytest.raises(InvalidInputError, match="sharp is given twice"):
         rank(tmp_path, sharp_ear, sharp_ear)
+
+
+def test_the_table_of_attributes_tells_what_it_rests_on(finished: tuple[Path, Ranking]) -> None:
+    table = attribute_table(finished[1], "l1")
+    assert table.columns == ("attribute", "presets", "steps", "left out", "sharp")
+    for row, judged in zip(table.rows, finished[1].attributes, strict=True):
+        assert row[:4] == (judged.name, len(judged.presets), sum(judged.steps), sum(judged.unchanged))
+    score = finished[1].by("l1")[0].attributes[0]
+    assert table.rows[0][4] == f"{score.mean:.3f} ± {score.deviation:.3f}"
 
 
 def test_presets_that_fit_nothing_are_counted_by_reason(

@@ -37,17 +37,22 @@ def summary_table(ranking: Ranking, distance: Distance) -> Table:
 
 
 def attribute_table(ranking: Ranking, distance: Distance) -> Table:
-    """One row an attribute, one column a model: mean ρ ± its deviation over base presets."""
+    """One row an attribute: what it rests on, then for each model the mean ρ ± its deviation over base presets.
+
+    ``steps`` changed the sound; ``left out`` did not.
+    """
     scores = ranking.by(distance)
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             attribute.name,
             len(attribute.presets),
+            sum(attribute.steps),
+            sum(attribute.unchanged),
             *(f"{s.attributes[i].mean:.3f} ± {s.attributes[i].deviation:.3f}" for s in scores),
         )
         for i, attribute in enumerate(ranking.attributes)
     )
-    columns = ("attribute", "presets", *(score.model for score in scores))
+    columns = ("attribute", "presets", "steps", "left out", *(score.model for score in scores))
     return Table(f"ρ by attribute on {ranking.synth}, {_NAMES[distance]}", columns, rows)
 
 
