@@ -94,6 +94,23 @@ def process(start_process: Callable[..., "subprocess.Popen[str]"]) -> Callable[.
     return run
 
 
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Install an example package of docs/ by pip, from a copy, so that nothing is left beside its source; say where."""
+    if not (find_spec("pip") and find_spec("setuptools")):
+        pytest.skip("the example is installed by pip and setuptools: python -m ensurepip && pip install setuptools")
+
+    def install(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        shutil.copytree(Path(__file__).parent.parent / "docs" / name, folder / "source")
+        options = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --target"
+        command = [sys.executable, "-m", "pip", "install", *options.split(), folder / "site", folder / "source"]
+        subprocess.run(command, check=True)
+        return folder / "site"
+
+    return install
+
+
 AMSYNTH = Path("/usr/lib/vst/amsynth_vst.so")
 AMSYNTH_BANKS = Path("/usr/share/amsynth/banks")
 

@@ -4,11 +4,9 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -49,16 +47,9 @@ def commands(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the example is installed in by pip, from a copy, so that nothing is left beside its source."""
-    if not (find_spec("pip") and find_spec("setuptools")):
-        pytest.skip("the example is installed by pip and setuptools: python -m ensurepip && pip install setuptools")
-    folder = tmp_path_factory.mktemp("example")
-    shutil.copytree(DOCS / "example-synth", folder / "source")
-    options = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --target"
-    command = [sys.executable, "-m", "pip", "install", *options.split(), folder / "site", folder / "source"]
-    subprocess.run(command, check=True)
-    return folder / "site"
+def site(installed: Callable[[str], Path]) -> Path:
+    """A folder that the example is installed in."""
+    return installed("example-synth")
 
 
 @pytest.fixture(scope="module")

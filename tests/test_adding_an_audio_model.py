@@ -2,11 +2,8 @@
 
 import json
 import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +32,9 @@ def note(pitch: float, seconds: float = 1.0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the example is installed in by pip, from a copy, so that nothing is left beside its source."""
-    if not (find_spec("pip") and find_spec("setuptools")):
-        pytest.skip("the example is installed by pip and setuptools: python -m ensurepip && pip install setuptools")
-    folder = tmp_path_factory.mktemp("example")
-    shutil.copytree(DOCS / "example-audio-model", folder / "source")
-    options = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --target"
-    command = [sys.executable, "-m", "pip", "install", *options.split(), folder / "site", folder / "source"]
-    subprocess.run(command, check=True)
-    return folder / "site"
+def site(installed: Callable[[str], Path]) -> Path:
+    """A folder that the example is installed in."""
+    return installed("example-audio-model")
 
 
 @pytest.fixture(scope="module")
