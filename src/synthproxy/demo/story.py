@@ -34,7 +34,7 @@ from synthproxy.report.scores import score_table
 from synthproxy.report.tables import Table, to_terminal
 from synthproxy.synths import get_synth
 
-SYNTH, AUDIO_MODEL, PROXY = "dexed-paper", "mel", "hn-oh"
+SYNTH, AUDIO_MODEL, PROXY = "dexed-paper", "mel", "gtf"
 
 
 @dataclass(frozen=True)
