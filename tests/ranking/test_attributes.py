@@ -12,7 +12,7 @@ from synthproxy.ranking import Attribute, attributes_of, read_attributes, synths
 from synthproxy.ranking.attributes import playing_space
 from synthproxy.synths.definition import definition_path, read_definition
 from synthproxy.synths.dexed import Dexed
-from synthproxy.synths.dx7_loudness import carrier_mask
+from synthproxy.synths.dx7_algorithms import wiring
 from synthproxy.synths.space import PresetSpace
 
 PUBLISHED = {
@@ -144,8 +144,8 @@ def test_parameters_that_move_relative_to_the_preset_keep_their_differences() ->
 
 def test_carriers_and_modulators_are_those_of_the_engine() -> None:
     roles = attributes_of("dexed")[0].roles
-    for algorithm, heard in enumerate(carrier_mask()):
-        carriers = {str(6 - place) for place in range(6) if heard[place]}
+    for algorithm, heard in enumerate(wiring().heard):
+        carriers = {str(place + 1) for place in range(6) if heard[place]}
         assert set(roles["carrier"].members[algorithm]) == carriers
         assert set(roles["modulator"].members[algorithm]) == set("123456") - carriers
 

@@ -8,11 +8,10 @@ decibels is a straight line, whose energy is a geometric sum.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
+from synthproxy.synths.dx7_algorithms import wiring
 from synthproxy.synths.dx7_scaling import Integers, output_level, rate_offset, scaled_level, sounding_pitch
 
 BLOCK = 64
@@ -36,18 +35,6 @@ _STATIC_SAMPLES = np.asarray((
 Numbers = NDArray[np.float64]
 
 
-@cache
-def carrier_mask() -> NDArray[np.bool_]:
-    """Which operators are heard, by algorithm 0–31, operator 6 first as in a voice: (32, 6)."""
-    from dexed.algorithms import get_carriers
-
-    mask = np.zeros((32, 6), dtype=bool)
-    for algorithm in range(32):
-        mask[algorithm, [5 - carrier for carrier in get_carriers(algorithm)]] = True
-    mask.flags.writeable = False
-    return mask
-
-
 def rms_bound(
     voices: NDArray[np.uint8], pitch: int, velocity: int, duration: float, seconds: float, sample_rate: int
 ) -> Numbers:
@@ -63,7 +50,7 @@ def rms_bound(
     """
     parameters = np.asarray(voices, dtype=np.int64)
     operators = parameters[:, :126].reshape(len(parameters), 6, 21)
-    row, column = np.nonzero(carrier_mask()[parameters[:, 134]])
+    row, column = np.nonzero(wiring().heard[parameters[:, 134], ::-1])
     sounding = sounding_pitch(pitch, parameters[row, 144])
     energy = _envelope_energy(operators[row, column], sounding, velocity, duration, seconds, sample_rate)
     amplitude = np.sqrt(energy * BLOCK / max(1, round(seconds * sample_rate)))

@@ -1,0 +1,73 @@
+"""How the six operators of a DX7 are wired in each of its 32 algorithms, and which of them can change places.
+
+Operators count from 0 here: operator 1 of the instrument is row 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPERATORS = 6
+ALGORITHMS = 32
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The graph of each algorithm.
+
+    Args:
+        feeds: whether operator j modulates operator i, (algorithms, i, j).
+        feedback: the same for the one connection that runs back, mostly from an operator to itself.
+        heard: which operators are carriers, (algorithms, operators).
+    """
+
+    feeds: Flags
+    feedback: Flags
+    heard: Flags
+
+
+@cache
+def wiring() -> Wiring:
+    """The graphs as the engine plays them."""
+    from dexed.algorithms import algorithms
+
+    feeds = np.zeros((ALGORITHMS, OPERATORS, OPERATORS), dtype=bool)
+    feedback = np.zeros_like(feeds)
+    heard = np.zeros((ALGORITHMS, OPERATORS), dtype=bool)
+    for number in range(ALGORITHMS):
+        algorithm = algorithms[number]
+        feeds[number] = algorithm.mod_matrix
+        source, target = algorithm.feedback_edge
+        feedback[number, target, source] = True
+        heard[number, list(algorithm.carriers)] = True
+    for array in (feeds, feedback, heard):
+        array.flags.writeable = False
+    return Wiring(feeds, feedback, heard)
+
+
+@cache
+def symmetries(algorithm: int) -> NDArray[np.int64]:
+    """Orders of the operators that leave the sound as it is: the automorphisms of the algorithm's graph.
+
+    Args:
+        algorithm: 0–31.
+
+    Returns:
+        (orders, 6), the first of which is 0, 1, …, 5: where an order has j in place i, operator i is to become what
+        operator j is.
+    """
+    graph = wiring()
+    feeds, feedback, heard = graph.feeds[algorithm], graph.feedback[algorithm], graph.heard[algorithm]
+    orders = np.asarray(list(permutations(range(OPERATORS))))
+    rows, columns = orders[:, :, None], orders[:, None, :]
+    same = (feeds[rows, columns] == feeds).all((1, 2)) & (feedback[rows, columns] == feedback).all((1, 2))
+    found = orders[same & (heard[orders] == heard).all(1)]
+    found.flags.writeable = False
+    return found
