@@ -71,6 +71,30 @@ def test_only_finished_shards_count(tmp_path: Path) -> None:
     assert [number for number, _ in corpus.shards()] == [2]
 
 
+def test_shards_one_by_one_are_the_whole_without_the_silent_rows(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "x", replace(INFO, size=2 * SHARD + 70, kind="hand-crafted"))
+    for number in range(3):
+        rows = corpus.info.rows(number)
+        shard = items(0, rows.start, len(rows))
+        shard.attempts[number :: number + 2] = 0  # every second row of the first shard, and so on
+        corpus.write_shard(number, shard)
+    counting = corpus.counting()
+    assert np.flatnonzero(~counting)[[0, 1, 256, 257]].tolist() == [0, 2, SHARD + 1, SHARD + 4]
+    read = [corpus.read_shard(number, counting) for number in range(3)]
+    assert [len(presets) for presets, _ in read] == [256, 341, 53]
+    np.testing.assert_array_equal(np.concatenate([presets for presets, _ in read]), corpus.presets())
+    np.testing.assert_array_equal(np.concatenate([embeddings for _, embeddings in read]), corpus.embeddings())
+
+
+def test_shard_that_was_cut_short_is_named(tmp_path: Path) -> None:
+    corpus = Corpus.open(store(tmp_path / "x", replace(INFO, size=2 * SHARD)))
+    file = tmp_path / "x" / "embeddings" / "c" / "1" / "0"
+    file.write_bytes(file.read_bytes()[:-100])
+    assert len(corpus.read_shard(0, corpus.counting())[0]) == SHARD
+    with pytest.raises(InvalidInputError, match=r"x: shard 1 cannot be read .*; make the corpus again"):
+        corpus.read_shard(1, corpus.counting())
+
+
 @pytest.mark.parametrize("array", ["presets", "embeddings", "attempts"])
 def test_shard_that_cannot_be_written_whole_is_not_marked(tmp_path: Path, array: str) -> None:
     corpus = Corpus.create(tmp_path / "x", replace(INFO, size=2 * SHARD))

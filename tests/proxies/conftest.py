@@ -1,5 +1,6 @@
 """Spaces and examples that the tests of this room share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 
 from synthproxy.audio.registry import get_audio_model
-from synthproxy.corpus import Rendering, generate
+from synthproxy.corpus import Corpus, CorpusInfo, Rendering, generate
+from synthproxy.corpus.store import SHARD, Shard
 from synthproxy.proxies.examples import Examples, Setting
 from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.synths import Kind, Note, Parameter, PresetSpace, get_synth
@@ -67,6 +69,34 @@ def random_examples(space: PresetSpace, count: int, dimension: int, seed: int) -
 @pytest.fixture(scope="session")
 def make_examples():
     return random_examples
+
+
+def stored_examples(path: Path, examples: Examples, silent: Sequence[int] = ()) -> Corpus:
+    """A corpus of these examples; hand-crafted, if some rows are to be silent."""
+    setting, size = examples.setting, len(examples)
+    info = CorpusInfo(
+        synth=setting.synth,
+        space=setting.space,
+        audio_model=setting.audio_model,
+        audio_model_identity=setting.audio_model_identity,
+        dimension=examples.dimension,
+        sample_rate=RATE,
+        size=size,
+        rendering=Rendering(note=setting.note, seconds=setting.seconds),
+        kind="hand-crafted" if len(silent) else "synthetic",
+    )
+    corpus = Corpus.create(path, info)
+    attempts = np.ones(size, dtype=np.uint16)
+    attempts[list(silent)] = 0
+    for number in range(info.shards):
+        rows = slice(number * SHARD, (number + 1) * SHARD)
+        corpus.write_shard(number, Shard(examples.presets[rows], examples.embeddings[rows], attempts[rows]))
+    return Corpus.open(path)
+
+
+@pytest.fixture(scope="session")
+def store_examples():
+    return stored_examples
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from synthproxy.corpus import Corpus
 from synthproxy.errors import IncompatibleError, InvalidInputError
-from synthproxy.proxies import make_proxy
+from synthproxy.proxies import Examples, make_proxy
 from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
 from synthproxy.proxies.evaluation import evaluate
+from synthproxy.proxies.recipe import read_recipe
 from synthproxy.proxies.run import Plan
+from synthproxy.proxies.streaming import StreamedExamples
 from synthproxy.proxies.training import train, train_on_examples
 
 STEPS = 3 * (100 // 16)
@@ -288,6 +291,92 @@ def test_two_processes_train_as_one_does(process, corpora, tmp_path):
     rows = [metrics(tmp_path / f"run{devices}") for devices in (1, 2)]
     assert [row["learning_rate"] for row in rows[0]] == [row["learning_rate"] for row in rows[1]]
     assert [row["l1"] for row in rows[0]] == pytest.approx([row["l1"] for row in rows[1]], abs=1e-4)
+
+
+# Corpora that are read while they are learned from
+
+IN_BLOCKS = {"batch_size": 100, "epochs": 2, "learning_rate": 4e-3}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory, small_space, make_examples, store_examples):
+    """Corpora of four shards, the last one short, and of one."""
+    folder = tmp_path_factory.mktemp("stored")
+    store_examples(folder / "train", make_examples(small_space, 1_710, 4, 1))
+    store_examples(folder / "validation", make_examples(small_space, 30, 4, 2))
+    return folder
+
+
+@pytest.fixture
+def in_blocks(make_recipe, stored):
+    """A recipe of 34 steps; every epoch falls into blocks of two shards or three."""
+
+    def make(block=600):
+        corpus = {"train": stored / "train", "validation": stored / "validation", "block": block}
+        return make_recipe(training=IN_BLOCKS, corpus=corpus)
+
+    return make
+
+
+@pytest.fixture
+def streamed(tmp_path, in_blocks):
+    assert train(in_blocks(), tmp_path / "streamed").step == 34
+    return tmp_path / "streamed"
+
+
+@pytest.mark.parametrize("at", [1, 10, 11, 17, 30])
+def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(tmp_path, in_blocks, streamed, at):
+    assert train(in_blocks(), tmp_path / "stopped", stop=lambda step: step == at).step == at
+    assert train(in_blocks(), tmp_path / "stopped").status == "finished"
+    assert_same_run(tmp_path / "stopped", streamed)
+
+
+def test_a_streamed_run_that_was_killed_ends_with_the_same_bits(tmp_path, in_blocks, streamed):
+    def die(step):
+        if step == 27:
+            raise RuntimeError("killed")
+        return False
+
+    with pytest.raises(RuntimeError, match="killed"):
+        train(in_blocks(), tmp_path / "killed", stop=die)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("blocks")]
+    assert train(in_blocks(), tmp_path / "killed").status == "finished"
+    assert_same_run(tmp_path / "killed", streamed)
+
+
+def test_a_streamed_run_learns_what_one_in_memory_does(tmp_path, in_blocks, streamed):
+    assert train(in_blocks(block=None), tmp_path / "memory").step == 34
+    (blocks, memory) = (metrics(folder)[-1]["l1"] for folder in (streamed, tmp_path / "memory"))
+    assert blocks == pytest.approx(memory, rel=0.1)
+    assert metrics(streamed)[0]["l1"] != metrics(tmp_path / "memory")[0]["l1"]
+    with pytest.raises(IncompatibleError, match=r"recipe\.corpus\.block"):
+        train(in_blocks(), tmp_path / "memory")
+    with pytest.raises(IncompatibleError, match=r"recipe\.corpus\.block"):
+        train(in_blocks(block=512), streamed)
+
+
+def test_a_run_in_memory_is_the_same_run_as_before_there_were_blocks(in_blocks):
+    assert in_blocks().identity()["corpus"]["block"] == 600
+    assert in_blocks(block=None).identity()["corpus"].keys() == {"train", "validation"}
+
+
+def test_another_corpus_to_stream_is_refused(tmp_path, in_blocks, streamed, stored, store_examples, make_examples):
+    examples = StreamedExamples.from_corpus(Corpus.open(stored / "train"), 600)
+    fewer = store_examples(tmp_path / "other", make_examples(examples.setting.space, 1_709, 4, 1))
+    validation = Examples.from_corpus(Corpus.open(stored / "validation"))
+    assert train_on_examples(in_blocks(), examples, validation, streamed).status == "already finished"
+    with pytest.raises(IncompatibleError, match=r"corpora\.train\.items, corpora\.train\.size\)"):
+        train_on_examples(in_blocks(), StreamedExamples.from_corpus(fewer, 600), validation, streamed)
+
+
+def test_two_processes_stream_as_one_does(process, stored, tmp_path):
+    text = PARALLEL.replace("CORPORA", str(stored)).replace("batch_size = 32", "batch_size = 190")
+    (tmp_path / "recipe.toml").write_text(text)
+    outcome = process("train recipe.toml --out two --set machine.devices=2 --set corpus.block=600", tmp_path)
+    assert outcome.code == 0, outcome.err
+    train(read_recipe(tmp_path / "recipe.toml", ["corpus.block=600"]), tmp_path / "one")
+    one, two = (weights(tmp_path / name) for name in ("one", "two"))
+    assert all(torch.allclose(one[key], two[key], atol=2e-4) for key in one)
 
 
 def test_batch_norms_that_cannot_be_shared_are_refused(process, corpora, tmp_path):

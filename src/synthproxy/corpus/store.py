@@ -261,6 +261,27 @@ class Corpus:
                 ),
             )
 
+    def read_shard(self, number: int, counting: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Presets (n, free) and embeddings (n, dimension) of the items of one shard, nothing else being read.
+
+        Args:
+            number: of the shard.
+            counting: what :meth:`counting` told.
+
+        Raises:
+            InvalidInputError: the shard is damaged.
+        """
+        rows = self.info.rows(number)
+        chosen = counting[rows.start : rows.stop]
+        try:
+            stored = [np.asarray(self._array(name)[rows.start : rows.stop]) for name in ("presets", "embeddings")]
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InvalidInputError(
+                f"{self.path}: shard {number} cannot be read ({error}); make the corpus again"
+            ) from error
+        presets, embeddings = stored if chosen.all() else (column[chosen] for column in stored)
+        return presets, embeddings
+
     # What went wrong
 
     def note_failures(self, failures: Sequence[Failure]) -> None:
@@ -282,10 +303,13 @@ class Corpus:
 
     @property
     def _rows(self) -> NDArray[np.int64]:
-        """Rows that count: of finished shards, and not silent."""
-        attempts = np.asarray(self._array("attempts")[:])
+        return np.nonzero(self.counting())[0]
+
+    def counting(self) -> NDArray[np.bool_]:
+        """Which rows of the arrays are items, (size,): those of finished shards that are not silent."""
         done = np.repeat(np.asarray(self._array("done")[:]) == 1, SHARD)[: self.info.size]
-        return np.nonzero(done & (attempts > 0))[0]
+        # Only presets that were given may be silent; drawn ones are not, which saves reading as many numbers.
+        return done & (np.asarray(self._array("attempts")[:]) > 0) if self.info.kind == "hand-crafted" else done
 
     def presets(self) -> Floats:
         """All preset vectors, (n, free)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from synthproxy.synths.base import Note
 from synthproxy.synths.space import Floats, PresetSpace
 
 if TYPE_CHECKING:
-    from synthproxy.corpus import Corpus
+    from synthproxy.corpus import Corpus, CorpusInfo
+    from synthproxy.proxies.batches import Batches
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,18 @@ class Setting:
             if ours != theirs:
                 raise IncompatibleError(f"{what}: {field.replace('_', ' ')} differs ({ours} and {theirs})")
 
+    @classmethod
+    def of(cls, info: CorpusInfo) -> Setting:
+        """What made the embeddings of a corpus."""
+        return cls(
+            synth=info.synth,
+            space=info.space,
+            audio_model=info.audio_model,
+            audio_model_identity=info.audio_model_identity,
+            note=info.note,
+            seconds=info.seconds,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
@@ -66,7 +80,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Examples:
-    """Presets and the embeddings of their sounds.
+    """Presets and the embeddings of their sounds, in memory.
 
     Args:
         setting: what made the embeddings.
@@ -104,13 +118,19 @@ class Examples:
     @classmethod
     def from_corpus(cls, corpus: Corpus) -> Examples:
         """All of a corpus, in memory."""
-        info = corpus.info
-        setting = Setting(
-            synth=info.synth,
-            space=info.space,
-            audio_model=info.audio_model,
-            audio_model_identity=info.audio_model_identity,
-            note=info.note,
-            seconds=info.seconds,
-        )
-        return cls(setting, corpus.presets(), corpus.embeddings())
+        return cls(Setting.of(corpus.info), corpus.presets(), corpus.embeddings())
+
+    def identity(self) -> dict[str, Any]:
+        """What tells corpora apart without reading them twice: the setting, the size, and the sums of the values."""
+        return {
+            "setting": self.setting.to_dict(),
+            "size": len(self),
+            "presets_sum": float(self.presets.sum(dtype="float64")),
+            "embeddings_sum": float(self.embeddings.sum(dtype="float64")),
+        }
+
+    def batches(self, size: int, seed: int) -> AbstractContextManager[Batches]:
+        """Batches of so many presets, in an order of all of them that ``seed`` and the epoch decide."""
+        from synthproxy.proxies.batches import BatchesInMemory
+
+        return nullcontext(BatchesInMemory(self, size, seed))

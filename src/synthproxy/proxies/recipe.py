@@ -44,11 +44,16 @@ class ProxyChoice(BaseModel):
 
 
 class CorpusChoice(BaseModel):
-    """Folders of the corpora, relative to the current directory."""
+    """Folders of the corpora, relative to the current directory.
+
+    ``block``: read the training corpus in blocks of about so many presets while learning from it, of which two or three
+    are in memory at a time; without it all of the corpus is.
+    """
 
     model_config = _STRICT
     train: Path
     validation: Path
+    block: int | None = Field(default=None, ge=1)
 
 
 class Optimisation(BaseModel):
@@ -103,7 +108,10 @@ class TrainingRecipe(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, as plain data for JSON."""
-        return self.model_dump(mode="json", exclude={"machine"})
+        data = self.model_dump(mode="json", exclude={"machine"})
+        if self.corpus.block is None:  # Left out, so that runs and studies are the same as before there were blocks.
+            del data["corpus"]["block"]
+        return data
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.interruption import StopRequest
+from synthproxy.proxies.batches import Batches, TrainingExamples
 from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
 from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
 from synthproxy.proxies.examples import Examples
@@ -66,7 +67,7 @@ def out_of_time(recipe: TrainingRecipe, counters: Counters) -> bool:
     return limit is not None and counters.seconds >= 60.0 * limit
 
 
-def new_proxy(recipe: TrainingRecipe, training: Examples) -> Proxy:
+def new_proxy(recipe: TrainingRecipe, training: TrainingExamples) -> Proxy:
     """The proxy before its first step: new, or that of the checkpoint to start from."""
     torch.manual_seed(recipe.training.seed)
     choice = recipe.proxy
@@ -104,7 +105,8 @@ class TrainingRun:
     recipe: TrainingRecipe
     plan: Plan
     folder: RunFolder
-    training: Examples
+    training: TrainingExamples
+    batches: Batches
     validation: Examples
     fabric: Fabric
     proxy: Proxy
@@ -113,12 +115,16 @@ class TrainingRun:
     stepper: _FabricOptimizer
     counters: Counters
     loss_sum: Tensor
-    order: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    ordered_epoch: int = -1
 
     @classmethod
     def prepare(
-        cls, recipe: TrainingRecipe, training: Examples, validation: Examples, folder: RunFolder, plan: Plan
+        cls,
+        recipe: TrainingRecipe,
+        training: TrainingExamples,
+        batches: Batches,
+        validation: Examples,
+        folder: RunFolder,
+        plan: Plan,
     ) -> TrainingRun:
         """Build everything, on its device, and put back what was saved."""
         options, machine = recipe.training, recipe.machine
@@ -145,6 +151,7 @@ class TrainingRun:
             plan=plan,
             folder=folder,
             training=training,
+            batches=batches,
             validation=validation,
             fabric=fabric,
             proxy=proxy,
@@ -204,14 +211,10 @@ class TrainingRun:
     def _batch(self) -> tuple[Tensor, Tensor]:
         """This process's share of the next batch: soft presets and embeddings, on the device."""
         epoch, place = divmod(self.counters.step, self.plan.steps_per_epoch)
-        if epoch != self.ordered_epoch:
-            # One number for (seed, epoch); the factor keeps runs of neighbouring seeds apart.
-            generator = torch.Generator().manual_seed(self.recipe.training.seed * 1_000_003 + epoch)
-            self.order, self.ordered_epoch = torch.randperm(len(self.training), generator=generator), epoch
-        size = self.recipe.training.batch_size
-        rows = self.order[place * size : (place + 1) * size][self.fabric.global_rank :: self.fabric.world_size]
-        presets = torch.from_numpy(self.training.presets)[rows].to(self.fabric.device)
-        embeddings = torch.from_numpy(self.training.embeddings)[rows].to(self.fabric.device)
+        share = slice(self.fabric.global_rank, None, self.fabric.world_size)
+        presets, embeddings = (
+            torch.from_numpy(values).to(self.fabric.device) for values in self.batches.batch(epoch, place, share)
+        )
         return to_soft(self.training.setting.space, presets), embeddings
 
     def _step(self) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from synthproxy import __version__
 from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.files import make_folder, replace_file
+from synthproxy.proxies.batches import TrainingExamples
 from synthproxy.proxies.checkpoint import FORMAT_VERSION, read_tensors, write_tensors
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.recipe import TrainingRecipe
@@ -58,14 +59,15 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def open(cls, path: Path, recipe: TrainingRecipe, training: Examples, validation: Examples) -> RunFolder:
+    def open(cls, path: Path, recipe: TrainingRecipe, training: TrainingExamples, validation: Examples) -> RunFolder:
         """Make the folder, or check that it belongs to this recipe and these corpora.
 
         Raises:
             IncompatibleError: it belongs to another run; the message names what differs.
             InvalidInputError: it cannot be made, or holds files of something else.
         """
-        wanted = {"recipe": recipe.identity(), "corpora": {"train": _of(training), "validation": _of(validation)}}
+        corpora = {"train": training.identity(), "validation": validation.identity()}
+        wanted = {"recipe": recipe.identity(), "corpora": corpora}
         file = path / "recipe.json"
         if file.is_file():
             try:
@@ -172,16 +174,6 @@ def _generators() -> dict[str, Tensor]:
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states["cuda"] = torch.cuda.get_rng_state()
     return states
-
-
-def _of(examples: Examples) -> dict[str, Any]:
-    """What tells corpora apart without reading them twice: the setting, the size, and the sums of the values."""
-    return {
-        "setting": examples.setting.to_dict(),
-        "size": len(examples),
-        "presets_sum": float(examples.presets.sum(dtype="float64")),
-        "embeddings_sum": float(examples.embeddings.sum(dtype="float64")),
-    }
 
 
 def _differences(found: Any, wanted: Any, place: str = "") -> list[str]:

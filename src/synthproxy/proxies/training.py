@@ -17,8 +17,9 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.interruption import stop_on_signals
+from synthproxy.proxies.batches import TrainingExamples
 from synthproxy.proxies.examples import Examples
-from synthproxy.proxies.recipe import TrainingRecipe
+from synthproxy.proxies.recipe import CorpusChoice, TrainingRecipe
 from synthproxy.proxies.run import Ending, Plan, TrainingRun, out_of_time
 from synthproxy.proxies.run_folder import Counters, RunFolder
 
@@ -69,24 +70,35 @@ def train(
         IncompatibleError: the run folder is of another recipe, or the two corpora do not belong together.
         InvalidInputError: a corpus cannot be used, the batch is larger than it, or the loss is no number any more.
     """
-    from synthproxy.corpus import Corpus
-
-    training, validation = (
-        Examples.from_corpus(Corpus.open(p)) for p in (recipe.corpus.train, recipe.corpus.validation)
-    )
+    training, validation = open_corpora(recipe.corpus)
     return train_on_examples(recipe, training, validation, run_folder, progress=progress, stop=stop)
+
+
+def open_corpora(choice: CorpusChoice) -> tuple[TrainingExamples, Examples]:
+    """What to learn from, in memory or to be read in blocks, and what to validate on.
+
+    Raises:
+        InvalidInputError: a corpus is not there, or unfinished.
+    """
+    from synthproxy.corpus import Corpus
+    from synthproxy.proxies.streaming import StreamedExamples
+
+    corpus = Corpus.open(choice.train)
+    block = choice.block
+    training = Examples.from_corpus(corpus) if block is None else StreamedExamples.from_corpus(corpus, block)
+    return training, Examples.from_corpus(Corpus.open(choice.validation))
 
 
 def train_on_examples(
     recipe: TrainingRecipe,
-    training: Examples,
+    training: TrainingExamples,
     validation: Examples,
     run_folder: Path,
     *,
     progress: bool | None = None,
     stop: Callable[[int], bool] | None = None,
 ) -> TrainingResult:
-    """:func:`train` on examples in memory; the recipe's corpora are not opened."""
+    """:func:`train` on examples that are given; the recipe's corpora are not opened."""
     training.setting.require_same(validation.setting, "training and validation corpus")
     if training.dimension != validation.dimension or len(validation) < 2:
         raise InvalidInputError(
@@ -98,8 +110,12 @@ def train_on_examples(
     counters = folder.read_counters()
     if counters.step >= plan.total_steps or out_of_time(recipe, counters):
         return _result("already finished", folder, plan, counters)
-    with _threads(recipe.machine.threads), stop_on_signals() as request:
-        run = TrainingRun.prepare(recipe, training, validation, folder, plan)
+    with (
+        _threads(recipe.machine.threads),
+        stop_on_signals() as request,
+        training.batches(recipe.training.batch_size, recipe.training.seed) as batches,
+    ):
+        run = TrainingRun.prepare(recipe, training, batches, validation, folder, plan)
         return _result(run.until_end(request, progress, stop), folder, plan, run.counters)
 
 

@@ -19,11 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from synthproxy.errors import InvalidInputError, SynthProxyError, UnavailableError
 from synthproxy.files import make_folder, replace_file
+from synthproxy.proxies.batches import TrainingExamples
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.recipe import TrainingRecipe, check_recipe, mistakes_of, read_tables
 from synthproxy.proxies.recipe import put_value as put
 from synthproxy.proxies.run_folder import RunFolder
-from synthproxy.proxies.training import train_on_examples
+from synthproxy.proxies.training import open_corpora, train_on_examples
 
 if TYPE_CHECKING:
     import optuna
@@ -157,18 +158,16 @@ def tune(
     """
     if find_spec("optuna") is None:
         raise UnavailableError("tuning needs the package optuna: pip install 'synthproxy[tuning]'")
-    from synthproxy.corpus import Corpus
-
     tuning, tables = read_tuning(path)
     recipe = check_recipe(deepcopy(tables), path)
-    corpora = [Examples.from_corpus(Corpus.open(p)) for p in (recipe.corpus.train, recipe.corpus.validation)]
+    training, validation = open_corpora(recipe.corpus)
     make_folder(folder)
     _keep_settings(folder, {**tuning.model_dump(mode="json"), "recipe": recipe.identity()})
     with _quiet():
         study = _study(folder, tuning.study)
         done, interrupted = 0, False
         while _ended(study) < tuning.study.trials and (most is None or done < most) and not interrupted:
-            interrupted = not _try_one(study, tuning, tables, path, folder, corpora[0], corpora[1])
+            interrupted = not _try_one(study, tuning, tables, path, folder, training, validation)
             done += 1
             if progress:
                 progress(_ended(study), tuning.study.trials)
@@ -232,7 +231,7 @@ def _try_one(
     tables: dict[str, Any],
     path: Path,
     folder: Path,
-    training: Examples,
+    training: TrainingExamples,
     validation: Examples,
 ) -> bool:
     """One trial; whether the study goes on."""
@@ -264,7 +263,7 @@ def _try_one(
 
 
 def _train(
-    trial: optuna.Trial, recipe: TrainingRecipe, place: Path, training: Examples, validation: Examples
+    trial: optuna.Trial, recipe: TrainingRecipe, place: Path, training: TrainingExamples, validation: Examples
 ) -> tuple[float, bool, bool]:
     """MRR of the last validation, and whether the trial was pruned or the study interrupted."""
     files, pruned = RunFolder(place), False

@@ -68,6 +68,6 @@ def symmetries(algorithm: int) -> NDArray[np.int64]:
     orders = np.asarray(list(permutations(range(OPERATORS))))
     rows, columns = orders[:, :, None], orders[:, None, :]
     same = (feeds[rows, columns] == feeds).all((1, 2)) & (feedback[rows, columns] == feedback).all((1, 2))
-    found = orders[same & (heard[orders] == heard).all(1)]
+    found: NDArray[np.int64] = orders[same & (heard[orders] == heard).all(1)]
     found.flags.writeable = False
     return found

@@ -1,0 +1,66 @@
+"""Batches that a run learns from: functions of (seed, epoch, place in the epoch), wherever the examples are."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from synthproxy.proxies.examples import Examples, Setting
+from synthproxy.synths.space import Floats
+
+
+class Batches(Protocol):
+    """Draws batches; the same one whenever it is asked for, cheapest in order."""
+
+    def batch(self, epoch: int, place: int, share: slice = slice(None)) -> tuple[Floats, Floats]:
+        """Presets (n, free) and embeddings (n, dimension) of a batch of an epoch.
+
+        Args:
+            epoch, place: counted from 0; every preset comes once per epoch, but for a last batch that is not full.
+            share: the rows of the batch to take, as one of several processes does.
+        """
+
+
+class TrainingExamples(Protocol):
+    """What a run learns from: :class:`~synthproxy.proxies.examples.Examples` in memory, or
+    :class:`~synthproxy.proxies.streaming.StreamedExamples`, which are read while it learns.
+    """
+
+    @property
+    def setting(self) -> Setting:
+        """What made the embeddings."""
+
+    @property
+    def dimension(self) -> int:
+        """Values per embedding."""
+
+    def __len__(self) -> int: ...
+
+    def identity(self) -> dict[str, Any]:
+        """What tells them from others, as plain data for JSON."""
+
+    def batches(self, size: int, seed: int) -> AbstractContextManager[Batches]:
+        """Batches of ``size`` presets, to be drawn inside the block."""
+
+
+class BatchesInMemory:
+    """Batches of one permutation of all examples per epoch."""
+
+    def __init__(self, examples: Examples, size: int, seed: int) -> None:
+        self.examples, self.size, self.seed = examples, size, seed
+        self._order, self._ordered_epoch = torch.empty(0, dtype=torch.int64), -1
+
+    def batch(self, epoch: int, place: int, share: slice = slice(None)) -> tuple[Floats, Floats]:
+        """See :class:`Batches`."""
+        if epoch != self._ordered_epoch:
+            self._order, self._ordered_epoch = self._permutation(epoch), epoch
+        rows = self._order[place * self.size : (place + 1) * self.size][share].numpy()
+        return self.examples.presets[rows], self.examples.embeddings[rows]
+
+    def _permutation(self, epoch: int) -> Tensor:
+        # One number for (seed, epoch); the factor keeps runs of neighbouring seeds apart.
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return torch.randperm(len(self.examples), generator=generator)
