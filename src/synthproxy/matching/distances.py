@@ -2,7 +2,8 @@
 
 STFT, multi-resolution STFT and mel distance are each spectral convergence plus the L1 distance of log magnitudes, as in
 ``auraloss`` (Steinmetz and Reiss, 2020); MFCCD is the L1 distance of mel-frequency cepstra without the level. All are
-taken per clip, so that a value does not depend on what else is in the batch.
+taken per clip, so that a value does not depend on what else is in the batch; :meth:`Distances.of` also has the form of
+the published figures, which does.
 """
 
 from __future__ import annotations
@@ -69,6 +70,41 @@ class Distances:
         """The four and their mean, by name."""
         return {**asdict(self), "a_mean": self.a_mean}
 
+    @classmethod
+    def of(cls, comparisons: Sequence[Comparison]) -> Distances:
+        """The distances of one clip, or of several together, as published: spectral convergence with norms over all.
+
+        Loud clips then count more than quiet ones, so the value is not the mean over the clips.
+        """
+        errors = np.sum([c.squared_errors for c in comparisons], axis=0)
+        targets = np.sum([c.squared_targets for c in comparisons], axis=0)
+        spectral = np.sqrt(errors / targets) + np.mean([c.log_l1 for c in comparisons], axis=0)
+        return cls(
+            stft=float(spectral[0]),
+            mstft=float(spectral[2:].mean()),
+            mel=float(spectral[1]),
+            mfccd=_MFCC_WEIGHT * float(np.mean([c.cepstral_l1 for c in comparisons])),
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the distances of one sound from its target are made of.
+
+    The first three have a value for each spectrum: STFT, its mel bands, then those of several resolutions.
+
+    Args:
+        squared_errors: squared norm of the difference of the magnitudes.
+        squared_targets: squared norm of the target's magnitudes.
+        log_l1: mean absolute difference of the log magnitudes.
+        cepstral_l1: mean absolute difference of the mel-frequency cepstra.
+    """
+
+    squared_errors: tuple[float, ...]
+    squared_targets: tuple[float, ...]
+    log_l1: tuple[float, ...]
+    cepstral_l1: float
+
 
 def rms(audio: NDArray[np.float32]) -> NDArray[np.float64]:
     """Root mean square over the last axis."""
@@ -88,18 +124,29 @@ def distances(sound: NDArray[np.float32], target: NDArray[np.float32], *, level_
         sound, target: mono float32, (samples,), at 32 kHz; the shorter is padded with zeros at its end.
         level_matched: first scale the sound to the target's RMS.
     """
+    return Distances.of([compare(sound, target, level_matched=level_matched)])
+
+
+def equal_length(sound: NDArray[np.float32], target: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Both sounds, (samples,), the shorter padded with zeros at its end; at least :data:`MINIMUM_SAMPLES` long."""
     length = max(len(sound), len(target), MINIMUM_SAMPLES)
-    x, y = (np.pad(audio, (0, length - len(audio))) for audio in (sound, target))
+    return [np.pad(audio, (0, length - len(audio))) for audio in (sound, target)]
+
+
+def compare(sound: NDArray[np.float32], target: NDArray[np.float32], *, level_matched: bool = False) -> Comparison:
+    """What :meth:`Distances.of` needs of a sound and its target; arguments as of :func:`distances`."""
+    x, y = equal_length(sound, target)
     if level_matched:
         x = (x * matching_gain(x, y)).astype(np.float32)
     pair = torch.from_numpy(np.stack([x, y]))
     with torch.inference_mode():
         magnitudes = _magnitudes(pair, STFT)
-        return Distances(
-            stft=_spectral_distance(magnitudes),
-            mstft=float(np.mean([_spectral_distance(_magnitudes(pair, r)) for r in MULTI_RESOLUTION])),
-            mel=_spectral_distance(_mel_bank() @ magnitudes),
-            mfccd=_MFCC_WEIGHT * _l1(_cepstra(pair)),
+        spectra = [magnitudes, _mel_bank() @ magnitudes, *(_magnitudes(pair, r) for r in MULTI_RESOLUTION)]
+        return Comparison(
+            squared_errors=tuple(_squared_norm(target - sound) for sound, target in spectra),
+            squared_targets=tuple(_squared_norm(target) for _, target in spectra),
+            log_l1=tuple(_l1(pair.log()) for pair in spectra),
+            cepstral_l1=_l1(_cepstra(pair)),
         )
 
 
@@ -110,10 +157,8 @@ def _magnitudes(audio: Tensor, resolution: Resolution) -> Tensor:
     )
 
 
-def _spectral_distance(pair: Tensor) -> float:
-    sound, target = pair
-    convergence = torch.linalg.norm(target - sound) / torch.linalg.norm(target)
-    return float(convergence) + _l1(pair.log())
+def _squared_norm(magnitudes: Tensor) -> float:
+    return float(torch.linalg.norm(magnitudes)) ** 2
 
 
 def _l1(pair: Tensor) -> float:
