@@ -117,6 +117,10 @@ def test_both_forms_say_the_same_of_a_corpus(imported):
     memory, streamed = Examples.from_corpus(imported), StreamedExamples.from_corpus(imported, 600)
     assert (len(streamed), streamed.dimension) == (len(memory), memory.dimension)
     assert streamed.setting == memory.setting
+    for count in (1, 512, 700, 10**6):
+        some, same = streamed.first(count), memory.first(count)
+        np.testing.assert_array_equal(some.presets, same.presets)
+        np.testing.assert_array_equal(some.embeddings, same.embeddings)
     assert streamed.identity() == StreamedExamples.from_corpus(Corpus.open(imported.path), 9_000).identity()
 
 

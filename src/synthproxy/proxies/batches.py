@@ -39,6 +39,9 @@ class TrainingExamples(Protocol):
 
     def __len__(self) -> int: ...
 
+    def first(self, count: int) -> Examples:
+        """The first so many of them, in memory."""
+
     def identity(self) -> dict[str, Any]:
         """What tells them from others, as plain data for JSON."""
 

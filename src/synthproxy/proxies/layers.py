@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 GATE_BIAS = -1.0
@@ -13,6 +14,30 @@ def output_layer(width: int, dimension: int, after: str = "linear") -> nn.Linear
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu" if after == "relu" else "linear")
     nn.init.zeros_(layer.bias)
     return layer
+
+
+class StandardisedOutput(nn.Module):
+    """Turns outputs of mean 0 and deviation 1 into those of the embeddings that are to be learned.
+
+    So that a network has to learn neither where each value lies nor how much it varies. (batch, dimension) to the same.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.zeros(dimension))
+        self.register_buffer("deviation", torch.ones(dimension))
+
+    def fit(self, embeddings: Tensor) -> None:
+        """Take mean and deviation from embeddings, (n, dimension); values that never change keep deviation 1."""
+        self.mean.copy_(embeddings.mean(dim=0))
+        deviation = embeddings.std(dim=0)
+        self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x * self.deviation + self.mean
 
 
 def dense(inputs: int, width: int) -> nn.Sequential:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthproxy.errors import InvalidInputError
+from synthproxy.proxies.layers import StandardisedOutput
 from synthproxy.proxies.tokens import check_presets, to_soft
 from synthproxy.synths.space import Floats, PresetSpace
 
@@ -49,6 +50,12 @@ class Proxy(nn.Module):
         """Embeddings (batch, dimension) of soft presets, float32, (batch, one_hot_width); differentiable in them."""
         embeddings: Tensor = self.network(soft)
         return embeddings
+
+    def fit_output(self, embeddings: NDArray[np.float32]) -> None:
+        """Tell the network where embeddings such as it is to learn lie, (n, dimension), if it wants to know that."""
+        for module in self.modules():
+            if isinstance(module, StandardisedOutput):
+                module.fit(torch.from_numpy(embeddings))
 
     def embed(self, presets: Floats, batch_size: int = 512) -> NDArray[np.float32]:
         """Embeddings of hard presets, in evaluation mode and without gradients, a batch at a time.

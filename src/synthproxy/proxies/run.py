@@ -29,6 +29,9 @@ from synthproxy.proxies.run_folder import Counters, RunFolder
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.proxies.zoo import make_proxy
 
+OUTPUTS_SHOWN = 16_384
+"""Embeddings that a new proxy is shown, to know where they lie."""
+
 Ending = Literal["finished", "time limit", "stopped"]
 
 
@@ -72,7 +75,9 @@ def new_proxy(recipe: TrainingRecipe, training: TrainingExamples) -> Proxy:
     torch.manual_seed(recipe.training.seed)
     choice = recipe.proxy
     proxy = make_proxy(choice.name, training.setting.space, training.dimension, **choice.sizes)
-    if choice.start_from is not None:
+    if choice.start_from is None:
+        proxy.fit_output(training.first(OUTPUTS_SHOWN).embeddings)
+    else:
         start, info = load_checkpoint(choice.start_from)
         info.setting.require_same(training.setting, f"{choice.start_from} and the training corpus")
         if (start.name, dict(start.sizes), start.dimension) != (proxy.name, dict(proxy.sizes), proxy.dimension):

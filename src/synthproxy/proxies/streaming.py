@@ -73,6 +73,12 @@ class StreamedExamples:
         finally:
             reader.shutdown(cancel_futures=True)
 
+    def first(self, count: int) -> Examples:
+        """The first so many of them, in memory."""
+        ends = np.cumsum(np.add.reduceat(self.counting, np.arange(0, len(self.counting), SHARD), dtype=np.int64))
+        shards = min(int(np.searchsorted(ends, count)) + 1, len(ends))
+        return self.read(np.arange(shards), int(ends[shards - 1])).first(count)
+
     def read(self, shards: NDArray[np.int64], count: int) -> Examples:
         """The ``count`` items of some shards, in their order.
 

@@ -12,7 +12,8 @@ from synthproxy.proxies.tokens import INITIAL_DEVIATION, Tokenizer
 from synthproxy.synths.space import PresetSpace
 
 
-def _linear(inputs: int, outputs: int) -> nn.Linear:
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer with the initial values of transformers: small normal weights, no bias at first."""
     layer = nn.Linear(inputs, outputs)
     nn.init.trunc_normal_(layer.weight, std=INITIAL_DEVIATION)
     nn.init.zeros_(layer.bias)
@@ -40,11 +41,11 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = _linear(width, 3 * width)
-        self.attention_output = _linear(width, width)
+        self.query_key_value = linear(width, 3 * width)
+        self.attention_output = linear(width, width)
         self.feed_forward_norm = nn.LayerNorm(width)
-        self.expand = _linear(width, feed_forward)
-        self.contract = _linear(feed_forward, width)
+        self.expand = linear(width, feed_forward)
+        self.contract = linear(feed_forward, width)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
