@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from synthproxy.cli.options import Clip, Fast, Files, Json, Output, Weights, synth_called
 from synthproxy.report.printing import print_result
@@ -15,6 +19,7 @@ def generate(
     size: int,
     seed: int = 0,
     first: int = 0,
+    near: Annotated[list[Path] | None, Parameter(negative="", consume_multiple=True)] = None,
     out: Output,
     clip: Clip = Clip(),  # noqa: B008
     keep_audio: bool = False,
@@ -32,12 +37,14 @@ def generate(
     size: Number of presets.
     seed: Seed; item i depends on the seed and i only.
     first: Number of the first item, a multiple of 512: a range of a corpus, to be merged with others.
+    near: Preset files, or folders of them, to draw near to: each preset crosses two of them and moves some values.
     out: Folder of the corpus.
     keep_audio: Store the clips as well.
     workers: Threads; all cores by default.
     """
     from synthproxy.audio.registry import get_audio_model
     from synthproxy.corpus import generate as make
+    from synthproxy.corpus.handcrafted import preset_vectors
     from synthproxy.progress import counting
 
     source, model = synth_called(synth, fast), get_audio_model(audio_model, weights=weights)
@@ -49,6 +56,7 @@ def generate(
             size=size,
             seed=seed,
             first=first,
+            near=preset_vectors(near, source, clip.rendering.note) if near else None,
             rendering=clip.rendering,
             keep_audio=keep_audio,
             workers=workers,

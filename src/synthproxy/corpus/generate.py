@@ -18,6 +18,7 @@ import numpy as np
 
 from synthproxy.corpus.rendering import Rendering, repeatability
 from synthproxy.corpus.sampling import draw_audible
+from synthproxy.corpus.sources import NearSource, UniformSource
 from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
 from synthproxy.errors import InvalidInputError
 from synthproxy.synths import Synth
@@ -64,6 +65,7 @@ def generate(
     size: int,
     seed: int = 0,
     first: int = 0,
+    near: Floats | None = None,
     rendering: Rendering | None = None,
     keep_audio: bool = False,
     workers: int | None = None,
@@ -73,6 +75,7 @@ def generate(
 
     Args:
         size, seed, first: items ``first`` to ``first + size`` of the endless corpus with this seed.
+        near: presets of the synth, (n, free), to draw near to; without them draws are uniform.
         workers: threads; all cores by default. The result does not depend on it.
         progress: see :data:`Progress`.
 
@@ -81,6 +84,7 @@ def generate(
         KeyboardInterrupt: finished shards are kept; the same call continues.
     """
     worker_count(workers)
+    source = UniformSource(synth.space) if near is None else NearSource(synth.space, near)
     info = CorpusInfo(
         synth=synth.name,
         space=synth.space,
@@ -93,6 +97,7 @@ def generate(
         seed=seed,
         first=first,
         keeps_audio=keep_audio,
+        source_digest=source.digest,
         repeatability=repeatability(synth),
     )
     corpus = Corpus.create(path, info)
@@ -103,7 +108,7 @@ def generate(
             if stop.is_set():
                 raise StoppedError
             items = [first + row for row in rows]
-            draws = draw_audible(synth, info.rendering, info.sample_rate, seed, items)
+            draws = draw_audible(synth, info.rendering, info.sample_rate, seed, items, source)
             corpus.note_failures(draws.failures)
             embeddings = embed_batch(audio_model, draws.audio)
             parts.append(Shard(draws.presets, embeddings, draws.attempts, draws.audio if keep_audio else None))

@@ -18,6 +18,7 @@ from synthproxy.errors import FailedRenderError, InvalidInputError
 from synthproxy.synths import NamedPreset, Note, Synth
 from synthproxy.synths.base import ReadsMoreForms
 from synthproxy.synths.readable import load_presets
+from synthproxy.synths.space import Floats
 
 if TYPE_CHECKING:
     from synthproxy.audio.base import AudioModel
@@ -51,6 +52,11 @@ def collect_presets(paths: Sequence[Path], synth: Synth, note: Note) -> list[Nam
         else:
             files.append(path)
     return [preset for file in files for preset in load_presets(synth, file, note)]
+
+
+def preset_vectors(paths: Sequence[Path], synth: Synth, note: Note) -> Floats:
+    """The presets of :func:`collect_presets` as vectors, each once: (n, free)."""
+    return np.stack([preset.vector for preset in without_duplicates(collect_presets(paths, synth, note))])
 
 
 def without_duplicates(presets: Sequence[NamedPreset]) -> list[NamedPreset]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthproxy.corpus.rendering import Rendering, is_audible, may_be_audible, render_clip
+from synthproxy.corpus.sources import PresetSource, UniformSource
 from synthproxy.corpus.store import Failure
 from synthproxy.errors import FailedRenderError, InvalidInputError
 from synthproxy.synths import Synth
@@ -28,16 +29,24 @@ class Draws:
     failures: tuple[Failure, ...] = ()
 
 
-def draw_audible(synth: Synth, rendering: Rendering, sample_rate: int, seed: int, items: Sequence[int]) -> Draws:
+def draw_audible(
+    synth: Synth,
+    rendering: Rendering,
+    sample_rate: int,
+    seed: int,
+    items: Sequence[int],
+    source: PresetSource | None = None,
+) -> Draws:
     """Draw one audible preset per item number: the first of the item's own random sequence that passes the gate.
 
     Presets that are certain to be too quiet are passed over without rendering them; that changes no result. A preset
-    that the synth cannot play counts as not audible.
+    that the synth cannot play counts as not audible. Draws are uniform unless another source is given.
 
     Raises:
         InvalidInputError: none of ``MAXIMUM_DRAWS`` draws is audible.
     """
     space = synth.space
+    source = source or UniformSource(space)
     presets = np.empty((len(items), space.size), dtype=np.float32)
     audio = np.empty((len(items), round(rendering.seconds * sample_rate)), dtype=np.float32)
     attempts = np.zeros(len(items), dtype=np.uint16)
@@ -45,8 +54,7 @@ def draw_audible(synth: Synth, rendering: Rendering, sample_rate: int, seed: int
     failures: list[Failure] = []
     waiting = list(range(len(items)))
     while waiting:
-        uniform = np.concatenate([generators[i].random((DRAWS_AT_ONCE, space.size)) for i in waiting])
-        drawn = space.from_uniform(uniform)
+        drawn = source.draw([generators[i] for i in waiting], DRAWS_AT_ONCE)
         worth_rendering = may_be_audible(synth, drawn, rendering, sample_rate).reshape(-1, DRAWS_AT_ONCE)
         for i, candidates, worth in zip(
             waiting, drawn.reshape(-1, DRAWS_AT_ONCE, space.size), worth_rendering, strict=True
