@@ -27,10 +27,12 @@ from synthproxy.corpus import Corpus
 from synthproxy.proxies import groups as architecture
 from synthproxy.proxies import make_proxy
 from synthproxy.proxies.batches import BatchesInMemory
-from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, one_against_all_score, validation_score
+from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
 from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.galleries import ranks_in_galleries
 from synthproxy.proxies.groups import Family
 from synthproxy.proxies.proxy import Proxy
+from synthproxy.proxies.ranking import mean_reciprocal_rank
 from synthproxy.proxies.schedule import CosineSchedule
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.proxies.wiring import WIRED_GROUPS, Wires
@@ -155,17 +157,21 @@ def train(variant: Variant, training: Examples, near: Examples | None, seen: int
     return proxy
 
 
+def mrr_of_galleries(predicted: Floats, examples: Examples) -> float:
+    ranks = ranks_in_galleries(predicted, examples.embeddings, gallery=4_096, runs=5, metric="l1", seed=42)
+    return mean_reciprocal_rank(ranks.presets)
+
+
 def judge(proxy: Proxy, validation: Examples, voices: Examples | None) -> dict[str, float]:
-    predicted, protocol = proxy.embed(validation.presets), Protocol(runs=10)
-    ranked = validation_score(predicted, validation.embeddings, protocol)
+    predicted = proxy.embed(validation.presets)
     judged = {
-        "MRR": ranked.mrr,
-        "MRR among all": one_against_all_score(predicted, validation.embeddings, protocol).mrr,
+        "MRR": validation_score(predicted, validation.embeddings, Protocol()).mrr,
+        "MRR of 4,096": mrr_of_galleries(predicted, validation),
         "L1": mean_absolute_error(predicted, validation.embeddings),
     }
     if voices is not None:
         predicted = proxy.embed(voices.presets)
-        judged["voices MRR"] = one_against_all_score(predicted, voices.embeddings, protocol).mrr
+        judged["voices MRR"] = mrr_of_galleries(predicted, voices)
         judged["voices L1"] = mean_absolute_error(predicted, voices.embeddings)
     return judged
 

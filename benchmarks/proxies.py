@@ -29,7 +29,7 @@ from machine import describe_machine
 from synthproxy.corpus import Corpus
 from synthproxy.proxies import count_parameters, make_proxy
 from synthproxy.proxies.checkpoint import load_checkpoint
-from synthproxy.proxies.evaluation import evaluate
+from synthproxy.proxies.evaluation import Protocol, evaluate
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.tokens import to_soft
@@ -38,6 +38,7 @@ from synthproxy.report.tables import Table, to_markdown
 
 Comparison = Literal["time", "seen"]
 SECONDS_OF_TRIAL = 15.0
+PROTOCOL = Protocol(runs=10)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def run(name: str, corpora: Corpora, seen: int, seed: int, folder: Path) -> dict
 
 def judge(checkpoint: Path, corpora: Corpora) -> dict[str, float]:
     proxy, _ = load_checkpoint(checkpoint)
-    score = evaluate(proxy, corpora.validation).score
+    score = evaluate(proxy, corpora.validation, protocol=PROTOCOL).score
     judged = {
         "mrr": score.validation.mrr,
         "mrr_interval": (score.validation.interval.high - score.validation.interval.low) / 2,
@@ -163,7 +164,7 @@ def judge(checkpoint: Path, corpora: Corpora) -> dict[str, float]:
         "l1": score.l1,
     }
     if corpora.handcrafted is not None:
-        voices = evaluate(proxy, corpora.handcrafted).score
+        voices = evaluate(proxy, corpora.handcrafted, protocol=PROTOCOL).score
         judged |= {"voices_mrr": voices.one_against_all.mrr, "voices_recall_1": voices.one_against_all.recall_at[1]}
         judged |= {"voices_deviation": voices.one_against_all.deviation, "voices_l1": voices.l1}
     return judged

@@ -40,7 +40,10 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
     assert Path("match/index.html").exists()
 
 
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("quickstart", "concepts", "decisions", "add-a-synth")))
+PAGES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("quickstart", "evaluation", "concepts", "decisions", "add-a-synth")),
+)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -13,12 +13,12 @@ from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.proxies import make_proxy
 from synthproxy.proxies.evaluation import (
     Protocol,
-    by_gallery_size,
     evaluate,
     mean_absolute_error,
     nearest_preset,
     worst_ranked,
 )
+from synthproxy.proxies.galleries import by_gallery_size, ranks_in_galleries
 from synthproxy.proxies.ranking import (
     bootstrap_interval,
     chance_reciprocal_rank,
@@ -27,6 +27,7 @@ from synthproxy.proxies.ranking import (
     rank_of_match,
     ranks_against_all,
     ranks_among,
+    ranks_both_ways,
     recall,
 )
 
@@ -65,6 +66,27 @@ def test_one_against_all_agrees_with_brute_force(metric):
     assert mean_reciprocal_rank(ranks) == pytest.approx(np.mean([1 / rank for rank in wanted]))
     assert mean_reciprocal_rank(ranks, 2) == pytest.approx(np.mean([1 / r if r <= 2 else 0 for r in wanted]))
     assert recall(ranks, 5) == np.mean([r <= 5 for r in wanted])
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
+def test_both_ways_at_once_agree_with_each_by_itself(metric):
+    generator = np.random.default_rng(0)
+    one = generator.integers(0, 3, size=(700, 3)).astype(np.float32)  # Many ties, and more than one block.
+    other = generator.integers(0, 3, size=(700, 3)).astype(np.float32)
+    one[5], other[600] = np.nan, np.nan
+    forward, backward = ranks_both_ways(one, other, metric)
+    assert np.array_equal(forward, ranks_against_all(one, other, metric))
+    assert np.array_equal(backward, ranks_against_all(other, one, metric))
+
+
+def test_one_gallery_that_holds_everything_says_it_all():
+    true = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    found = ranks_in_galleries(true, true, gallery=100, runs=5, metric="l1", seed=3)
+    assert (found.runs, found.gallery) == (1, 40)
+    assert sorted(found.rows[0]) == list(range(40))
+    several = ranks_in_galleries(true, true, gallery=10, runs=5, metric="l1", seed=3)
+    assert several.presets.shape == several.sounds.shape == (5, 10)
+    assert all(len(set(rows)) == 10 for rows in several.rows)
 
 
 def test_validation_uses_every_preset_once_in_a_large_corpus():
@@ -114,6 +136,7 @@ def test_true_embeddings_score_perfectly_and_constant_ones_do_not(small_space, m
     assert score.one_against_all.recall_at == {1: 1.0, 5: 1.0, 10: 1.0}
     assert (score.one_against_all.gallery, score.one_against_all.runs) == (100, 3)
     assert result.modality_gap == pytest.approx(0.0, abs=1e-6)
+    assert result.separability.accuracy == 0.5
     # All candidates of a constant tie: expected rank (n + 1) / 2, never a hit.
     assert result.baselines["mean"].validation.mrr == pytest.approx(2 / 41)
     assert result.baselines["mean"].l1 > 0.1

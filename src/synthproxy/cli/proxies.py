@@ -9,11 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from synthproxy.cli.options import EXIT_INTERRUPTED, Json, Output
+from synthproxy.cli.options import EXIT_INTERRUPTED, Files, Json, Output
 from synthproxy.report.printing import print_json, print_table
-
-WORST = 20
-"""Presets that are told to rank worst."""
 
 
 def train(
@@ -27,8 +24,10 @@ def train(
 
     Parameters
     ----------
-    recipe: A TOML file.
-    out: Run folder; runs/ and the recipe's name by default.
+    recipe:
+        A TOML file.
+    out:
+        Run folder; runs/ and the recipe's name by default.
     """
     from synthproxy.proxies.recipe import read_recipe
     from synthproxy.proxies.training import train as run
@@ -47,9 +46,12 @@ def tune(recipe: Path, *, out: Output | None = None, most: int | None = None, js
 
     Parameters
     ----------
-    recipe: A TOML file with tables [study] and [search].
-    out: Folder of the study; runs/ and the recipe's name by default. Processes that are given the same one share it.
-    most: Trials to stop after for now.
+    recipe:
+        A TOML file with tables [study] and [search].
+    out:
+        Folder of the study; runs/ and the recipe's name by default. Processes that are given the same one share it.
+    most:
+        Trials to stop after for now.
     """
     from synthproxy.progress import counting
     from synthproxy.proxies.tuning import tune as run
@@ -72,41 +74,61 @@ def evaluate(
     *,
     corpus: Path,
     training_corpus: Path | None = None,
+    hand_crafted: Path | None = None,
     out: Output | None = None,
+    umap: Annotated[bool, Parameter(negative="")] = False,
+    label: str | None = None,
     json: Json = False,
 ) -> None:
     """Judge a trained proxy, beside what trivial predictors reach.
 
     Parameters
     ----------
-    checkpoint: A .safetensors file of a run folder.
-    corpus: Corpus to judge by.
-    training_corpus: Corpus it has learned from, for the nearest-preset baseline.
-    out: Folder for all tables, in Markdown, CSV and LaTeX, and for scores by gallery size, which take longer.
+    checkpoint:
+        A .safetensors file of a run folder.
+    corpus:
+        Corpus to judge by.
+    training_corpus:
+        Corpus it has learned from, for the nearest-preset baseline.
+    hand_crafted:
+        Corpus of presets of people: how much worse, or better, it does on these.
+    out:
+        Folder for all tables, in Markdown, CSV and LaTeX, and for scores by gallery size, which take longer.
+    umap:
+        Draw the true embeddings in the plane, hand-crafted against synthetic ones.
+    label:
+        Draw them by this parameter, a categorical or binary one, too.
     """
-    from synthproxy.corpus import Corpus
-    from synthproxy.proxies.checkpoint import load_checkpoint
-    from synthproxy.proxies.evaluation import Protocol, by_gallery_size, worst_ranked
-    from synthproxy.proxies.evaluation import evaluate as judge
-    from synthproxy.proxies.examples import Examples
-    from synthproxy.report.evaluation import write_evaluation
+    from synthproxy.report.evaluation import contrast_table
+    from synthproxy.report.evaluation_folder import EvaluationOrder, run_evaluation
     from synthproxy.report.scores import score_table
 
-    proxy, info = load_checkpoint(checkpoint)
-    found = Corpus.open(corpus)
-    examples = Examples.from_corpus(found)
-    info.setting.require_same(examples.setting, str(checkpoint))
-    training = Examples.from_corpus(Corpus.open(training_corpus)) if training_corpus else None
-    evaluation = judge(proxy, examples, training=training)
-    if out:
-        predicted, true = proxy.embed(examples.presets), examples.embeddings
-        names = found.names()
-        worst = [
-            (names[row] if names else f"row {row}", rank)
-            for row, rank in worst_ranked(predicted, true, Protocol(), WORST)
-        ]
-        write_evaluation(evaluation, by_gallery_size(predicted, true), worst, out)
+    order = EvaluationOrder(checkpoint, corpus, training_corpus, hand_crafted, umap, label)
+    evaluation = run_evaluation(order, out)
     if json:
         print_json(evaluation.to_dict())
+        return
+    print_table(score_table(evaluation))
+    if evaluation.hand_crafted:
+        print_table(contrast_table(evaluation.hand_crafted))
+
+
+def report(runs: Files, *, out: Output, json: Json = False) -> None:
+    """Set training runs side by side: tables, learning curves and one page, from their folders alone.
+
+    Parameters
+    ----------
+    runs:
+        Folders of training runs. What `evaluate` wrote inside them is shown too.
+    out:
+        Folder for the page, the tables in Markdown, CSV and LaTeX, and the picture.
+    """
+    from synthproxy.report.run_report import FEW_COLUMNS, read_runs, run_table, write_report
+
+    found = read_runs(runs)
+    result = write_report(found, out)
+    if json:
+        print_json(result)
     else:
-        print_table(score_table(evaluation))
+        print_table(run_table(found, FEW_COLUMNS))
+        print(f"{out / 'index.html'}: tables and learning curves")

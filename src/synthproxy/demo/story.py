@@ -43,7 +43,7 @@ class DemoSize:
 
     training: int = 8192
     validation: int = 1024
-    epochs: int = 30
+    epochs: int = 16
     training_minutes: float = 1.5
     targets: Sequence[str] = tuple(TARGETS)
 
@@ -89,7 +89,7 @@ def _train(folder: Path, size: DemoSize, training: Corpus, validation: Corpus) -
         proxy=ProxyChoice(name=PROXY),
         corpus=CorpusChoice(train=training.path, validation=validation.path),
         training=Optimisation(
-            batch_size=256, epochs=size.epochs, learning_rate=2e-3, betas=(0.9, 0.99), validations_per_epoch=1
+            batch_size=64, epochs=size.epochs, learning_rate=3e-3, betas=(0.93, 0.987), validations_per_epoch=1
         ),
         schedule=CosineSchedule(kind="cosine"),
         machine=Machine(max_minutes=size.training_minutes),

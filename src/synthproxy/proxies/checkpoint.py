@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -84,14 +85,25 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
     Raises:
         InvalidInputError: the file is missing, cut short, of another form or of a newer version.
     """
+    with _opened(path, form) as (file, about):
+        return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118  it is no dictionary
+
+
+@contextmanager
+def _opened(path: Path, form: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The open file and its description; raises what :func:`read_tensors` raises."""
     if not path.is_file():
         raise InvalidInputError(f"{path}: there is no such file")
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
+            _require_form(path, about, form)
+            yield file, about
     except (SafetensorError, OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def _require_form(path: Path, about: Any, form: str) -> None:
     if not isinstance(about, dict) or about.get("format") != form:
         raise InvalidInputError(f"{path}: a safetensors file, but not one of the form {form!r} that synthproxy writes")
     if about.get("format_version") != FORMAT_VERSION:
@@ -99,7 +111,41 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
             f"{path}: format version {about.get('format_version')}, but synthproxy {__version__} reads version "
             f"{FORMAT_VERSION}; use the version that wrote it ({about.get('version')})"
         )
-    return tensors, about
+
+
+def count_saved_parameters(path: Path) -> int | None:
+    """Number of trainable parameters of a saved proxy, without reading any.
+
+    Returns:
+        None where that cannot be told: its architecture is not here, or has become another since.
+
+    Raises:
+        InvalidInputError: the file is missing, cut short, or no checkpoint.
+    """
+    with _opened(path, FORMAT) as (file, about):
+        info = _info(path, about)
+        saved = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    try:
+        with torch.device("meta"):
+            proxy = make_proxy(info.proxy, info.setting.space, info.dimension, **info.sizes)
+    except SynthProxyError:
+        return None
+    if {name: tuple(tensor.shape) for name, tensor in proxy.state_dict().items()} != saved:
+        return None
+    return sum(weight.numel() for weight in proxy.parameters() if weight.requires_grad)
+
+
+def _info(path: Path, about: dict[str, Any]) -> CheckpointInfo:
+    try:
+        return CheckpointInfo.from_dict(about)
+    except SynthProxyError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInputError(f"{path}: does not fit its own description ({_first_line(error)})") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def save_checkpoint(path: Path, proxy: Proxy, setting: Setting, metrics: Mapping[str, float] | None = None) -> None:
@@ -123,14 +169,13 @@ def load_checkpoint(path: Path) -> tuple[Proxy, CheckpointInfo]:
         UnavailableError: its architecture comes from a package that is not installed, or fails.
     """
     tensors, about = read_tensors(path, FORMAT)
+    info = _info(path, about)
     try:
-        info = CheckpointInfo.from_dict(about)
         with torch.random.fork_rng(devices=[]):
             proxy = make_proxy(info.proxy, info.setting.space, info.dimension, **info.sizes)
         proxy.load_state_dict(tensors)
     except SynthProxyError as error:
         raise type(error)(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInputError(f"{path}: does not fit its own description ({reason})") from error
+        raise InvalidInputError(f"{path}: does not fit its own description ({_first_line(error)})") from error
     return proxy.eval(), info

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthproxy.errors import InvalidInputError
+from synthproxy.proxies.contrast import Contrast, Judged, contrast
 from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.galleries import GalleryRanks, ranks_in_galleries
 from synthproxy.proxies.proxy import Proxy
 from synthproxy.proxies.ranking import (
     Embeddings,
     Interval,
     Metric,
-    Ranks,
     bootstrap_interval,
     chance_reciprocal_rank,
     disjoint_candidates,
@@ -24,13 +26,13 @@ from synthproxy.proxies.ranking import (
     ranks_among,
     recall,
 )
+from synthproxy.proxies.separability import Separability, separability
 from synthproxy.synths.space import Floats, PresetSpace
 
 RANKS_REPORTED = (1, 2, 3, 4, 5)
 RECALLS_REPORTED = (1, 5, 10)
 TRAINING_ROWS_PER_BLOCK = 8_192
 PRESETS_PER_BLOCK = 1_024
-GALLERY_SIZES = tuple(2**k for k in range(9, 18))
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,18 @@ class Chance:
 class Evaluation:
     """A proxy's scores, and those of the baselines by name, in the same protocol.
 
-    ``modality_gap`` is the distance between the centres of the predicted and the true embeddings, each of length 1.
+    ``modality_gap`` is the distance between the centres of the predicted and the true embeddings, each of length 1;
+    ``separability`` says how well a linear classifier tells the two apart. ``hand_crafted`` is there if hand-crafted
+    presets were given too.
     """
 
     score: Score
     baselines: Mapping[str, Score]
     chance: Chance
     modality_gap: float
+    separability: Separability
     protocol: Protocol
+    hand_crafted: Contrast | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -125,7 +131,9 @@ class Evaluation:
             "baselines": {name: asdict(score) for name, score in self.baselines.items()},
             "chance": asdict(self.chance),
             "modality_gap": self.modality_gap,
+            "separability": asdict(self.separability),
             "protocol": asdict(self.protocol),
+            "hand_crafted": asdict(self.hand_crafted) if self.hand_crafted else None,
         }
 
 
@@ -134,6 +142,7 @@ def evaluate(
     examples: Examples,
     *,
     training: Examples | None = None,
+    hand_crafted: Examples | None = None,
     protocol: Protocol | None = None,
 ) -> Evaluation:
     """Judge a proxy, or embeddings that were predicted by other means.
@@ -143,48 +152,101 @@ def evaluate(
         examples: what to judge by.
         training: what it has learned from, for the mean and nearest-preset baselines; without it there is no
             nearest-preset baseline, and the mean is the examples' own.
+        hand_crafted: presets of people, to contrast the examples, which are synthetic then, with; for a proxy only.
         protocol: how; by default as published.
 
     Raises:
-        IncompatibleError: the training examples are of another synth, note or audio model.
+        IncompatibleError: the training or hand-crafted examples are of another synth, note or audio model.
         InvalidInputError: fewer than two examples, or embeddings of another shape.
     """
     protocol = protocol or Protocol()
-    if len(examples) < 2:
-        raise InvalidInputError(f"ranking needs at least two examples, got {len(examples)}")
-    if training is not None:
-        training.setting.require_same(examples.setting, "training and evaluation examples")
-    if isinstance(predictor, Proxy) and predictor.space.digest != examples.setting.space.digest:
-        raise InvalidInputError(
-            f"the proxy takes presets of {predictor.space.name!r}, not of {examples.setting.space.name!r}"
-        )
-    predicted = predictor.embed(examples.presets) if isinstance(predictor, Proxy) else predictor
-    mean = (examples if training is None else training).embeddings.mean(axis=0, dtype=np.float64)
-    constant = np.broadcast_to(mean.astype(np.float32), examples.embeddings.shape)
-    baselines = {"mean": score(constant, examples, protocol)}
+    _check(predictor, examples, training, hand_crafted)
+    predicted = _predicted(predictor, examples)
+    ranks = _gallery_ranks(predicted, examples, protocol)
+    own = _score(predicted, examples, ranks, protocol)
+    mean = (examples if training is None else training).embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
+    baselines = {"mean": score(np.broadcast_to(mean, examples.embeddings.shape), examples, protocol)}
     if training is not None:
         few = examples.first(protocol.baseline_cases)
         nearest = nearest_preset(few.setting.space, few.presets, training.presets)
         baselines["nearest preset"] = score(training.embeddings[nearest], few, protocol)
-    own = score(predicted, examples, protocol)
-    chance = Chance(
-        validation=chance_reciprocal_rank(own.validation.candidates),
-        one_against_all=chance_reciprocal_rank(own.one_against_all.gallery),
+    contrasted = None
+    if hand_crafted is not None:
+        contrasted = _contrast(Judged(predicted, examples, mean, ranks), predictor, hand_crafted, protocol)
+    return Evaluation(
+        score=own,
+        baselines=baselines,
+        chance=Chance(
+            validation=chance_reciprocal_rank(own.validation.candidates),
+            one_against_all=chance_reciprocal_rank(own.one_against_all.gallery),
+        ),
+        modality_gap=modality_gap(predicted, examples.embeddings),
+        separability=separability(predicted, examples.embeddings, seed=protocol.seed),
+        protocol=protocol,
+        hand_crafted=contrasted,
     )
-    return Evaluation(own, baselines, chance, modality_gap(predicted, examples.embeddings), protocol)
+
+
+def _contrast(synthetic: Judged, predictor: Proxy | Embeddings, hand_crafted: Examples, protocol: Protocol) -> Contrast:
+    """Both kinds in galleries of one size, or the smaller corpus would have it easier."""
+    fair = replace(protocol, gallery=min(protocol.gallery, len(synthetic.examples), len(hand_crafted)))
+    if fair.gallery != synthetic.ranks.gallery:
+        ranks = _gallery_ranks(synthetic.predicted, synthetic.examples, fair)
+        synthetic = replace(synthetic, ranks=ranks)
+    predicted = _predicted(predictor, hand_crafted)
+    ranks = _gallery_ranks(predicted, hand_crafted, fair)
+    return contrast(synthetic, Judged(predicted, hand_crafted, synthetic.constant, ranks), protocol.seed)
+
+
+def _check(
+    predictor: Proxy | Embeddings, examples: Examples, training: Examples | None, hand_crafted: Examples | None
+) -> None:
+    """Raise what :func:`evaluate` raises, before anything is computed."""
+    for others, name in ((training, "training"), (hand_crafted, "hand-crafted")):
+        if others is not None:
+            others.setting.require_same(examples.setting, f"{name} and evaluation examples")
+    for judged in (examples, hand_crafted):
+        if judged is not None and len(judged) < 2:
+            raise InvalidInputError(f"ranking needs at least two examples, got {len(judged)}")
+    if isinstance(predictor, Proxy):
+        if predictor.space.digest != examples.setting.space.digest:
+            raise InvalidInputError(
+                f"the proxy takes presets of {predictor.space.name!r}, not of {examples.setting.space.name!r}"
+            )
+    elif hand_crafted is not None:
+        raise InvalidInputError("hand-crafted presets can be judged for a proxy only, not for given embeddings")
+
+
+def _predicted(predictor: Proxy | Embeddings, examples: Examples) -> Embeddings:
+    return predictor.embed(examples.presets) if isinstance(predictor, Proxy) else predictor
 
 
 def score(predicted: Embeddings, examples: Examples, protocol: Protocol) -> Score:
     """Scores of predicted embeddings (n, dimension)."""
+    return _score(predicted, examples, _gallery_ranks(predicted, examples, protocol), protocol)
+
+
+def _gallery_ranks(predicted: Embeddings, examples: Examples, protocol: Protocol) -> GalleryRanks:
     if predicted.shape != examples.embeddings.shape:
         raise InvalidInputError(
             f"predicted embeddings must be {examples.embeddings.shape} like the true ones, got {predicted.shape}"
         )
+    return ranks_in_galleries(
+        predicted,
+        examples.embeddings,
+        gallery=protocol.gallery,
+        runs=protocol.runs,
+        metric=protocol.metric,
+        seed=protocol.seed,
+    )
+
+
+def _score(predicted: Embeddings, examples: Examples, ranks: GalleryRanks, protocol: Protocol) -> Score:
     return Score(
         l1=mean_absolute_error(predicted, examples.embeddings),
         validation=validation_score(predicted, examples.embeddings, protocol),
-        one_against_all=one_against_all_score(predicted, examples.embeddings, protocol),
-        sounds_among_presets=one_against_all_score(examples.embeddings, predicted, protocol),
+        one_against_all=one_against_all_score(ranks.presets, protocol.seed),
+        sounds_among_presets=one_against_all_score(ranks.sounds, protocol.seed),
         cases=len(examples),
     )
 
@@ -207,58 +269,24 @@ def validation_score(predicted: Embeddings, true: Embeddings, protocol: Protocol
     return ValidationScore(mean_reciprocal_rank(ranks), interval, *candidates.shape)
 
 
-def one_against_all_score(queries: Embeddings, others: Embeddings, protocol: Protocol) -> OneAgainstAllScore:
-    """The published test: preset embeddings, each against all audio embeddings of a random subset, or the reverse.
+def one_against_all_score(ranks: NDArray[np.float64], seed: int) -> OneAgainstAllScore:
+    """The published test, from ranks in random galleries (runs, gallery).
 
     The interval is over the queries of the first run, the deviation over runs.
     """
-    gallery = min(protocol.gallery, len(others))
-    runs = protocol.runs if gallery < len(others) else 1
-    by_run: list[Ranks] = []
-    for run in range(runs):
-        rows = np.random.default_rng(protocol.seed + run).permutation(len(others))[:gallery]
-        by_run.append(ranks_against_all(queries[rows], others[rows], protocol.metric))
-    means = np.asarray([mean_reciprocal_rank(ranks) for ranks in by_run])
+    runs, gallery = ranks.shape
+    means = np.asarray([mean_reciprocal_rank(run) for run in ranks])
     return OneAgainstAllScore(
         mrr=float(means.mean()),
         deviation=float(means.std(ddof=1)) if runs > 1 else 0.0,
-        interval=bootstrap_interval(by_run[0], protocol.seed),
-        mrr_at={k: float(np.mean([mean_reciprocal_rank(ranks, k) for ranks in by_run])) for k in RANKS_REPORTED},
-        recall_at={k: float(np.mean([recall(ranks, k) for ranks in by_run])) for k in RECALLS_REPORTED},
-        mean_rank=float(np.mean([ranks.mean() for ranks in by_run])) / gallery,
-        median_rank=float(np.mean([np.median(ranks) for ranks in by_run])) / gallery,
+        interval=bootstrap_interval(ranks[0], seed),
+        mrr_at={k: mean_reciprocal_rank(ranks, k) for k in RANKS_REPORTED},
+        recall_at={k: recall(ranks, k) for k in RECALLS_REPORTED},
+        mean_rank=float(ranks.mean()) / gallery,
+        median_rank=float(np.median(ranks, axis=1).mean()) / gallery,
         gallery=gallery,
         runs=runs,
     )
-
-
-@dataclass(frozen=True)
-class GalleryPoint:
-    """Presets looked up among the sounds of a gallery of this size."""
-
-    gallery: int
-    mrr: float
-    interval: Interval
-    chance: float
-
-
-def by_gallery_size(
-    predicted: Embeddings, true: Embeddings, sizes: Sequence[int] = GALLERY_SIZES, protocol: Protocol | None = None
-) -> list[GalleryPoint]:
-    """How ranking suffers as there is more to be mistaken for: a nested gallery for each size there is enough for.
-
-    Distances are taken in blocks: memory does not grow with the square of the size.
-    """
-    protocol = protocol or Protocol()
-    order = np.random.default_rng(protocol.seed).permutation(len(true))
-    points = []
-    for size in sizes:
-        if size <= len(true):
-            rows = order[:size]
-            ranks = ranks_against_all(predicted[rows], true[rows], protocol.metric)
-            interval = bootstrap_interval(ranks, protocol.seed)
-            points.append(GalleryPoint(size, mean_reciprocal_rank(ranks), interval, chance_reciprocal_rank(size)))
-    return points
 
 
 def worst_ranked(predicted: Embeddings, true: Embeddings, protocol: Protocol, count: int) -> list[tuple[int, float]]:

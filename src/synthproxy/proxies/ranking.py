@@ -49,11 +49,16 @@ def rank_of_match(to_candidates: Tensor, match: Tensor) -> Tensor:
     Returns:
         float64, (queries,): halves occur.
     """
-    clean = torch.nan_to_num(to_candidates, nan=torch.inf, posinf=torch.inf)
+    clean = _comparable(to_candidates)
     right = clean.gather(1, match[:, None])
     nearer = (clean < right).sum(dim=1)
     as_near = (clean == right).sum(dim=1) - 1
     return 1.0 + nearer.double() + as_near.double() / 2.0
+
+
+def _comparable(values: Tensor) -> Tensor:
+    """Distances with infinity in place of what is not a number."""
+    return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)
 
 
 def ranks_against_all(queries: Embeddings, gallery: Embeddings, metric: Metric = "l1") -> Ranks:
@@ -67,6 +72,25 @@ def ranks_against_all(queries: Embeddings, gallery: Embeddings, metric: Metric =
         match = torch.arange(start, start + len(block))
         found.append(rank_of_match(distances(block, everything, metric), match))
     return torch.cat(found).numpy() if found else np.empty(0)
+
+
+def ranks_both_ways(one: Embeddings, other: Embeddings, metric: Metric = "l1") -> tuple[Ranks, Ranks]:
+    """:func:`ranks_against_all` of one among the other and of the other among one, each distance taken once."""
+    if one.shape != other.shape:
+        raise InvalidInputError(f"embeddings must pair up, got {one.shape} and {other.shape}")
+    left, right = (torch.from_numpy(np.ascontiguousarray(side)) for side in (one, other))
+    blocks = [slice(start, start + QUERIES_PER_BLOCK) for start in range(0, len(left), QUERIES_PER_BLOCK)]
+    own = torch.cat([_comparable(distances(left[block], right[block], metric)).diagonal() for block in blocks])
+    nearer, as_near = torch.zeros((2, len(right)), dtype=torch.int64)
+    forward = []
+    for block in blocks:
+        to_all = _comparable(distances(left[block], right, metric))
+        # The same distance, but perhaps not to the last bit where it was computed in other company.
+        to_all.diagonal(block.start).copy_(own[block])
+        forward.append(rank_of_match(to_all, torch.arange(block.start, block.start + len(to_all))))
+        nearer += (to_all < own).sum(dim=0)
+        as_near += (to_all == own).sum(dim=0)
+    return torch.cat(forward).numpy(), (1.0 + nearer.double() + (as_near.double() - 1.0) / 2.0).numpy()
 
 
 def ranks_among(queries: Embeddings, pool: Embeddings, candidates: NDArray[np.int64], metric: Metric = "l1") -> Ranks:
@@ -126,9 +150,32 @@ def chance_reciprocal_rank(candidates: int) -> float:
 
 
 def bootstrap_interval(ranks: Ranks, seed: int = 0, resamples: int = 1000) -> Interval:
-    """Percentile interval of the mean reciprocal rank over resampled queries (Efron)."""
-    reciprocal = 1.0 / ranks
+    """Interval of the mean reciprocal rank over resampled queries."""
+    return interval_of(resampled_means(1.0 / ranks[:, None], seed, resamples)[:, 0])
+
+
+def resampled_means(
+    totals: NDArray[np.float64], seed: int = 0, resamples: int = 1000, counts: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Means of columns with cases drawn anew, with repeats (Efron): (resamples, columns).
+
+    Args:
+        totals: a row for each case, (cases, columns).
+        seed: of the draws; columns share them.
+        resamples: how often.
+        counts: how many values each total is the sum of, of the same shape; one by default. A case may have none.
+    """
+    cases = len(totals)
+    each = np.ones_like(totals) if counts is None else counts
     generator = np.random.default_rng(seed)
-    means = [reciprocal[generator.integers(0, len(ranks), len(ranks))].mean() for _ in range(resamples)]
-    low, high = np.quantile(means, [0.025, 0.975])
+    means = np.empty((resamples, totals.shape[1]))
+    for mean in means:
+        drawn = np.bincount(generator.integers(0, cases, cases), minlength=cases).astype(np.float64)
+        mean[:] = drawn @ totals / np.maximum(drawn @ each, 1e-12)
+    return means
+
+
+def interval_of(draws: NDArray[np.float64]) -> Interval:
+    """The interval that holds 95 % of the draws, (resamples,)."""
+    low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(float(low), float(high))

@@ -10,6 +10,7 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from synthproxy.errors import InvalidInputError
@@ -23,17 +24,32 @@ WIDE_SPREAD: Final = 30
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of a figure; its background is transparent."""
+    """Colours of a figure; its background is transparent. ``series`` tell things of equal standing apart."""
 
     ink: str
     soft: str
     line: str
     accent: str
     other: str
+    series: tuple[str, ...]
 
 
-ON_LIGHT: Final = Palette(ink="#1c1a20", soft="#625d69", line="#e5e2de", accent="#a52a63", other="#b9b3c0")
-ON_DARK: Final = Palette(ink="#eceaef", soft="#a39eab", line="#2f2d35", accent="#f5809f", other="#5d5866")
+ON_LIGHT: Final = Palette(
+    ink="#1c1a20",
+    soft="#625d69",
+    line="#e5e2de",
+    accent="#a52a63",
+    other="#b9b3c0",
+    series=("#a52a63", "#2b74b8", "#c76a12", "#2f8a5b", "#6b51b5", "#12838c", "#8a7a10", "#5c6470"),
+)
+ON_DARK: Final = Palette(
+    ink="#eceaef",
+    soft="#a39eab",
+    line="#2f2d35",
+    accent="#f5809f",
+    other="#5d5866",
+    series=("#f5809f", "#79b5f0", "#f2a65e", "#73cc99", "#b8a2f4", "#5fc9d3", "#d6c75c", "#b3b9c3"),
+)
 
 
 def learning_curve(
@@ -74,8 +90,8 @@ def learning_curve(
     panels = figure.subplots(1, len(lines), squeeze=False)[0]
     for panel, (key, line) in zip(panels, lines.items(), strict=True):
         _draw_curve(panel, line, (baselines or {}).get(key, {}), palette)
-        _dress(panel, palette, title=scores[key], below=below)
-    return _png(figure)
+        dress(panel, palette, title=scores[key], below=below)
+    return to_png(figure)
 
 
 def bar_comparison(
@@ -133,12 +149,12 @@ def bar_comparison(
     panel.set_yticks(places, labels)
     panel.invert_yaxis()
     panel.margins(x=0.12)
-    _dress(panel, palette, title=title, below=below)
+    dress(panel, palette, title=title, below=below)
     panel.spines["bottom"].set_visible(False)
     panel.spines["left"].set_visible(True)
     panel.tick_params(axis="y", labelcolor=palette.ink)
     panel.grid(axis="x", color=palette.line, linewidth=0.8)
-    return _png(figure)
+    return to_png(figure)
 
 
 def _draw_curve(
@@ -160,11 +176,12 @@ def _draw_curve(
         )
     if min(across) > 0 and max(across) / min(across) >= WIDE_SPREAD:
         panel.set_xscale("log")
-    panel.xaxis.set_major_formatter(FuncFormatter(_short))
+    panel.xaxis.set_major_formatter(FuncFormatter(short_number))
     panel.grid(axis="y", color=palette.line, linewidth=0.8)
 
 
-def _dress(panel: Axes, palette: Palette, *, title: str, below: str) -> None:
+def dress(panel: Axes, palette: Palette, *, title: str = "", below: str = "") -> None:
+    """Give a panel the look of all figures: no frame but the axis below, soft numbers."""
     panel.set_axisbelow(True)
     panel.set_facecolor("none")
     for side, spine in panel.spines.items():
@@ -177,14 +194,37 @@ def _dress(panel: Axes, palette: Palette, *, title: str, below: str) -> None:
         panel.set_xlabel(below, fontsize=FONT_SIZE, color=palette.soft)
 
 
-def _short(number: float, _place: object) -> str:
+def legend(figure: Figure, handles: Sequence[Line2D], palette: Palette) -> int:
+    """Say below all panels what labelled lines stand for, as many in a row as fit; returns the number of rows."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    most = int(figure.get_figwidth() / (0.75 + 0.075 * longest))  # Inches of a line and its gap, and of a letter.
+    across = min(max(most, 1), len(handles))
+    figure.legend(
+        handles=list(handles),
+        loc="outside lower left",
+        ncols=across,
+        frameon=False,
+        fontsize=FONT_SIZE,
+        labelcolor=palette.ink,
+    )
+    return -(-len(handles) // across)
+
+
+def plain(text: str) -> str:
+    """Text that is drawn as it is: matplotlib takes dollars for formulas, and hides names that begin with a line."""
+    return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")
+
+
+def short_number(number: float, _place: object = None) -> str:
+    """``12 k`` for 12,000; for an axis."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if abs(number) >= size:
             return f"{number / size:g} {letter}"
     return f"{number:g}"
 
 
-def _png(figure: Figure) -> bytes:
+def to_png(figure: Figure) -> bytes:
+    """Draw a figure on a canvas of its own, with a transparent background."""
     content = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(content, format="png", transparent=True, metadata={"Software": None})

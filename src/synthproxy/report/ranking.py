@@ -9,7 +9,7 @@ from synthproxy.files import make_folder, replace_file
 from synthproxy.ranking import Ranking
 from synthproxy.ranking.correlation import Distance
 from synthproxy.report.plots import bar_comparison
-from synthproxy.report.tables import Cell, Table, to_csv, to_latex, to_markdown
+from synthproxy.report.tables import Cell, Table, write_tables
 
 
 def summary_table(ranking: Ranking, distance: Distance) -> Table:
@@ -63,13 +63,8 @@ def write_ranking(ranking: Ranking, folder: Path) -> None:
     """Write ``scores.json``, the tables of every distance (Markdown, CSV, LaTeX), and a plot for each."""
     make_folder(folder)
     for distance in dict.fromkeys(score.distance for score in ranking.scores):
-        for name, table in (
-            (f"ranking-{distance}", summary_table(ranking, distance)),
-            (f"attributes-{distance}", attribute_table(ranking, distance)),
-        ):
-            replace_file(folder / f"{name}.md", to_markdown(table))
-            replace_file(folder / f"{name}.csv", to_csv(table))
-            replace_file(folder / f"{name}.tex", to_latex(table))
+        tables = {"ranking": summary_table(ranking, distance), "attributes": attribute_table(ranking, distance)}
+        write_tables(folder, {f"{name}-{distance}": table for name, table in tables.items()})
         scores = ranking.by(distance)
         plot = bar_comparison(
             [score.model for score in scores],

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Final, Literal, TypeGuard
 
 import rich.box
@@ -16,6 +17,7 @@ import rich.table
 from rich.text import Text
 
 from synthproxy.errors import InvalidInputError
+from synthproxy.files import replace_file
 
 Cell = str | float | int
 Direction = Literal["lowest", "highest"]
@@ -178,6 +180,13 @@ def to_terminal(table: Table) -> rich.table.Table:
             *(Text(text, "bold green" if (row, column) in marked else "") for column, text in enumerate(cells))
         )
     return shown
+
+
+def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
+    """Write each table as ``NAME.md``, ``NAME.csv`` and ``NAME.tex`` into a folder that is there."""
+    for name, table in tables.items():
+        for ending, write in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
+            replace_file(folder / f"{name}.{ending}", write(table))
 
 
 def is_finite(value: object) -> TypeGuard[float]:
