@@ -127,15 +127,16 @@ def test_a_file_that_is_no_recipe_is_named(write, tmp_path):
 TUNING = sorted(RECIPES.rglob("*-tuning*.toml"))
 
 
-@pytest.mark.parametrize("path", TUNING, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TUNING, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_our_tuning_recipes_are_sound_and_say_how_to_run_them(path, tmp_path):
     text = path.read_text()
     assert f"synthproxy tune {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]
     here = tmp_path / path.name
-    here.write_text(re.sub(r'"corpora/[^"]*"', '"."', text))
+    here.write_text(re.sub(r'"(corpora|runs)/[^"]*"', '"."', text))
     tuning, tables = read_tuning(here)
     assert path.stem.startswith(tables["proxy"]["name"])
-    assert tuning.study.trials == (20 if "laptop" in path.stem else 203)
+    published = 100 if "handcrafted" in path.stem else 203
+    assert tuning.study.trials == (20 if "laptop" in path.stem else published)
 
 
 TRAINING = sorted({*RECIPES.rglob("*.toml")} - {*TUNING})
@@ -156,7 +157,7 @@ def test_there_are_recipes():
     for synth in ("dexed-paper", "diva", "talnm"):
         names = {path.stem for path in (RECIPES / synth).glob("*.toml")}
         for proxy in ("mlp-oh", "hn-oh", "hn-pt", "hn-ptgru", "tfm"):
-            assert {proxy, f"{proxy}-laptop"} <= names
+            assert {proxy, f"{proxy}-laptop", f"{proxy}-tuning", f"{proxy}-tuning-laptop"} <= names
 
 
 def test_restart_schedule_is_the_published_one_for_batches_of_512():
