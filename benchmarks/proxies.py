@@ -29,8 +29,9 @@ from machine import describe_machine
 from synthproxy.corpus import Corpus
 from synthproxy.proxies import count_parameters, make_proxy
 from synthproxy.proxies.checkpoint import load_checkpoint
-from synthproxy.proxies.evaluation import Protocol, evaluate
+from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
 from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.ranking import Embeddings, mean_reciprocal_rank, ranks_against_all, recall
 from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.proxies.training import train_on_examples
@@ -38,7 +39,7 @@ from synthproxy.report.tables import Table, to_markdown
 
 Comparison = Literal["time", "seen"]
 SECONDS_OF_TRIAL = 15.0
-PROTOCOL = Protocol(runs=10)
+GALLERY, GALLERIES = 4_096, 5
 
 
 @dataclass(frozen=True)
@@ -155,19 +156,32 @@ def run(name: str, corpora: Corpora, seen: int, seed: int, folder: Path) -> dict
 
 def judge(checkpoint: Path, corpora: Corpora) -> dict[str, float]:
     proxy, _ = load_checkpoint(checkpoint)
-    score = evaluate(proxy, corpora.validation, protocol=PROTOCOL).score
+    predicted, true = proxy.embed(corpora.validation.presets), corpora.validation.embeddings
+    ranked = validation_score(predicted, true, Protocol())
     judged = {
-        "mrr": score.validation.mrr,
-        "mrr_interval": (score.validation.interval.high - score.validation.interval.low) / 2,
-        "mrr_of_all": score.one_against_all.mrr,
-        "recall_1": score.one_against_all.recall_at[1],
-        "l1": score.l1,
+        "mrr": ranked.mrr,
+        "mrr_interval": (ranked.interval.high - ranked.interval.low) / 2,
+        "l1": mean_absolute_error(predicted, true),
+        **in_galleries(predicted, true, ""),
     }
     if corpora.handcrafted is not None:
-        voices = evaluate(proxy, corpora.handcrafted, protocol=PROTOCOL).score
-        judged |= {"voices_mrr": voices.one_against_all.mrr, "voices_recall_1": voices.one_against_all.recall_at[1]}
-        judged |= {"voices_deviation": voices.one_against_all.deviation, "voices_l1": voices.l1}
+        predicted, true = proxy.embed(corpora.handcrafted.presets), corpora.handcrafted.embeddings
+        judged |= {"voices_l1": mean_absolute_error(predicted, true), **in_galleries(predicted, true, "voices_")}
     return judged
+
+
+def in_galleries(predicted: Embeddings, true: Embeddings, prefix: str) -> dict[str, float]:
+    """Presets looked up among the sounds of random galleries."""
+    found = []
+    for run in range(GALLERIES):
+        rows = np.random.default_rng(42 + run).permutation(len(true))[:GALLERY]
+        found.append(ranks_against_all(predicted[rows], true[rows]))
+    scores = [mean_reciprocal_rank(ranks) for ranks in found]
+    return {
+        f"{prefix}mrr_of_all": float(np.mean(scores)),
+        f"{prefix}deviation": float(np.std(scores)),
+        f"{prefix}recall_1": float(np.mean([recall(ranks, 1) for ranks in found])),
+    }
 
 
 def rates_of(name: str, training: Examples, folder: Path) -> tuple[float, float]:
@@ -230,7 +244,7 @@ def _whole(value: float) -> float:
 
 
 def voices_table(title: str, found: Mapping[str, list[dict[str, float]]]) -> Table:
-    keys = ("voices_mrr", "voices_deviation", "voices_recall_1", "voices_l1")
+    keys = ("voices_mrr_of_all", "voices_deviation", "voices_recall_1", "voices_l1")
     rows = tuple((name, *(mean_of(runs, key) for key in keys)) for name, runs in found.items())
     columns = ("proxy", "MRR", "SD of galleries", "recall@1", "L1")
     return Table(f"{title}: hand-crafted presets", columns, rows, best={"MRR": "highest", "L1": "lowest"})
