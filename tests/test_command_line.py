@@ -17,6 +17,7 @@ import soundfile
 from synthproxy import __version__
 from synthproxy.audio.io import read_audio, write_audio
 from synthproxy.cli import main
+from synthproxy.cli.program import app
 from synthproxy.matching.saved_state import FILE_NAME
 from synthproxy.synths import NamedPreset, Note, get_synth
 
@@ -66,6 +67,8 @@ def test_every_command_explains_itself(name, command):
     outcome = command(f"{name} --help")
     assert outcome.code == 0
     assert outcome.out.startswith(f"Usage: synthproxy {name}")
+    arguments = app[name].assemble_argument_collection(parse_docstring=True)
+    assert [a.name for a in arguments if not a.parameter.help and a.name != "*"] == []
 
 
 def test_version(command):

@@ -22,7 +22,8 @@ def audio_models(name: str = "*", /, *, json: Json = False) -> None:
 
     Parameters
     ----------
-    name: An audio model, or a pattern such as 'mn04*': of these, it is told too how to get what is not here.
+    name:
+        An audio model, or a pattern such as 'mn04*': of these, it is told too how to get what is not here.
     """
     from synthproxy.audio.registry import audio_model_names, describe_audio_models
 
@@ -48,8 +49,10 @@ def proxies(*, synth: str = "dexed-paper", audio_model: str = "mn04", json: Json
 
     Parameters
     ----------
-    synth: Synth whose presets they take.
-    audio_model: Audio model whose embeddings they give.
+    synth:
+        Synth whose presets they take.
+    audio_model:
+        Audio model whose embeddings they give.
     """
     from synthproxy.audio.registry import audio_model_names, describe_audio_models
     from synthproxy.proxies.zoo import count_parameters, proxy_names

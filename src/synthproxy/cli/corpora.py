@@ -32,15 +32,24 @@ def generate(
 
     Parameters
     ----------
-    synth: Synth to draw presets of, or a definition file (.toml).
-    audio_model: Audio model that embeds their sounds.
-    size: Number of presets.
-    seed: Seed; item i depends on the seed and i only.
-    first: Number of the first item, a multiple of 512: a range of a corpus, to be merged with others.
-    near: Preset files, or folders of them, to draw near to: each preset crosses two of them and moves some values.
-    out: Folder of the corpus.
-    keep_audio: Store the clips as well.
-    workers: Threads; all cores by default.
+    synth:
+        Synth to draw presets of, or a definition file (.toml).
+    audio_model:
+        Audio model that embeds their sounds.
+    size:
+        Number of presets.
+    seed:
+        Seed; item i depends on the seed and i only.
+    first:
+        Number of the first item, a multiple of 512: a range of a corpus, to be merged with others.
+    near:
+        Preset files, or folders of them, to draw near to: each preset crosses two of them and moves some values.
+    out:
+        Folder of the corpus.
+    keep_audio:
+        Store the clips as well.
+    workers:
+        Threads; all cores by default.
     """
     from synthproxy.audio.registry import get_audio_model
     from synthproxy.corpus import generate as make
@@ -82,12 +91,18 @@ def import_(
 
     Parameters
     ----------
-    files: Preset files, folders of them, or an archive of packed DX7 voices (.npz).
-    synth: Synth they are for, or a definition file (.toml).
-    audio_model: Audio model that embeds their sounds.
-    out: Folder of the corpus.
-    keep_audio: Store the clips as well.
-    workers: Threads; all cores by default.
+    files:
+        Preset files, folders of them, or an archive of packed DX7 voices (.npz).
+    synth:
+        Synth they are for, or a definition file (.toml).
+    audio_model:
+        Audio model that embeds their sounds.
+    out:
+        Folder of the corpus.
+    keep_audio:
+        Store the clips as well.
+    workers:
+        Threads; all cores by default.
     """
     from synthproxy.audio.registry import get_audio_model
     from synthproxy.corpus import import_presets
@@ -113,8 +128,10 @@ def merge(parts: Files, *, out: Output) -> None:
 
     Parameters
     ----------
-    parts: Folders of the ranges, in any order.
-    out: Folder of the whole.
+    parts:
+        Folders of the ranges, in any order.
+    out:
+        Folder of the whole.
     """
     from synthproxy.corpus import merge_corpora
 

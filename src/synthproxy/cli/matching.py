@@ -16,8 +16,10 @@ def demo(*, out: Output = Path("demo"), seconds_per_match: float = 20.0) -> None
 
     Parameters
     ----------
-    out: Folder of everything it makes; an interrupted demo continues there.
-    seconds_per_match: Time spent on each target sound.
+    out:
+        Folder of everything it makes; an interrupted demo continues there.
+    seconds_per_match:
+        Time spent on each target sound.
     """
     from synthproxy.demo import run_demo
 
@@ -45,18 +47,30 @@ def match(
 
     Parameters
     ----------
-    target: A sound file with one note.
-    synth: Synth to find presets of, or a definition file (.toml).
-    seconds: Time to spend; 60 by default.
-    renders: Sounds to render instead, which makes the result reproducible.
-    out: Folder for the best preset, best.wav, matches.json, index.html and the others.
-    top: Number of presets returned.
-    corpus: Corpora to retrieve candidates from.
-    proxy: Checkpoint of a trained proxy to look through made-up presets with.
-    pitch: MIDI pitch of the target, if it should not be estimated.
-    duration: Seconds its key was held, if they should not be estimated.
-    velocity: MIDI velocity to play.
-    seed: Seed of the search.
+    target:
+        A sound file with one note.
+    synth:
+        Synth to find presets of, or a definition file (.toml).
+    seconds:
+        Time to spend; 60 by default.
+    renders:
+        Sounds to render instead, which makes the result reproducible.
+    out:
+        Folder for the best preset, best.wav, matches.json, index.html and the others.
+    top:
+        Number of presets returned.
+    corpus:
+        Corpora to retrieve candidates from.
+    proxy:
+        Checkpoint of a trained proxy to look through made-up presets with.
+    pitch:
+        MIDI pitch of the target, if it should not be estimated.
+    duration:
+        Seconds its key was held, if they should not be estimated.
+    velocity:
+        MIDI velocity to play.
+    seed:
+        Seed of the search.
     """
     from synthproxy.report.match_folder import MatchOrder, run_match
 

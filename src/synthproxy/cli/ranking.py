@@ -34,14 +34,22 @@ def rank_audio_models(
 
     Parameters
     ----------
-    presets: Preset files that people made, or folders of them; base presets are chosen among these.
-    synth: Synth that plays them: amsynth, dexed, vital or talnm.
-    models: Names of audio models, also with another reduction over time: mn04_mel@8.
-    out: Folder of the tables, plots and everything that can be used again.
-    presets_per_attribute: Base presets of each attribute.
-    steps: Steps of each move.
-    seed: Seed of the choice of base presets.
-    workers: Threads; all cores by default.
+    presets:
+        Preset files that people made, or folders of them; base presets are chosen among these.
+    synth:
+        Synth that plays them: amsynth, dexed, vital or talnm.
+    models:
+        Names of audio models, also with another reduction over time: mn04_mel@8.
+    out:
+        Folder of the tables, plots and everything that can be used again.
+    presets_per_attribute:
+        Base presets of each attribute.
+    steps:
+        Steps of each move.
+    seed:
+        Seed of the choice of base presets.
+    workers:
+        Threads; all cores by default.
     """
     from synthproxy.audio.registry import get_audio_model
     from synthproxy.corpus.handcrafted import collect_presets, without_duplicates

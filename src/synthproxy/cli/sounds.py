@@ -24,11 +24,16 @@ def inspect(
 
     Parameters
     ----------
-    plugin: A VST2 or VST3 file, the URI of an LV2 plug-in, or a synth that is a plug-in.
-    out: The definition file (.toml) to write.
-    name: Name of the synth in it.
-    check: List everything in which the definition and the plug-in differ; exit code 1 if there is anything.
-    definition: Synth or definition file to compare with, if the plug-in's name does not tell.
+    plugin:
+        A VST2 or VST3 file, the URI of an LV2 plug-in, or a synth that is a plug-in.
+    out:
+        The definition file (.toml) to write.
+    name:
+        Name of the synth in it.
+    check:
+        List everything in which the definition and the plug-in differ; exit code 1 if there is anything.
+    definition:
+        Synth or definition file to compare with, if the plug-in's name does not tell.
     """
     from synthproxy.synths.inspection import check_plugin, draft_definition
 
@@ -76,11 +81,18 @@ def render(
 
     Parameters
     ----------
-    preset: A preset file of the synth (.syx for Dexed), or a readable one (.json).
-    out: The WAV file.
-    number: Which preset of the file, from 1.
-    sample_rate: Samples per second.
-    ignore_checksum: Read a .syx file whose checksum is wrong.
+    preset:
+        A preset file of the synth (.syx for Dexed), or a readable one (.json).
+    synth:
+        Synth that plays it, or a definition file (.toml).
+    out:
+        The WAV file.
+    number:
+        Which preset of the file, from 1.
+    sample_rate:
+        Samples per second.
+    ignore_checksum:
+        Read a .syx file whose checksum is wrong.
     """
     from synthproxy.audio.io import write_audio
     from synthproxy.synths import Note
@@ -109,11 +121,18 @@ def convert(
 
     Parameters
     ----------
-    preset: A preset file of the synth.
-    out: The file to write; its ending says in which form.
-    number: Which preset of the file, from 1; all of them by default.
-    pitch: MIDI pitch that a voice is to sound alike for, where the synth folds keyboard scaling into it.
-    velocity: MIDI velocity, likewise.
+    preset:
+        A preset file of the synth.
+    synth:
+        Synth they are for.
+    out:
+        The file to write; its ending says in which form.
+    number:
+        Which preset of the file, from 1; all of them by default.
+    pitch:
+        MIDI pitch that a voice is to sound alike for, where the synth folds keyboard scaling into it.
+    velocity:
+        MIDI velocity, likewise.
     """
     from synthproxy.synths import Note, get_synth
     from synthproxy.synths.readable import load_presets, save_presets
@@ -133,9 +152,12 @@ def embed(audio: Files, *, audio_model: str = "mel", out: Output, weights: Weigh
 
     Parameters
     ----------
-    audio: Sound files.
-    audio_model: Name of the audio model.
-    out: The .npz file, with the arrays names and embeddings.
+    audio:
+        Sound files.
+    audio_model:
+        Name of the audio model.
+    out:
+        The .npz file, with the arrays names and embeddings.
     """
     from synthproxy.audio.embedding import embed_files
 
@@ -148,8 +170,10 @@ def distance(sound: Path, target: Path, *, json: Json = False) -> None:
 
     Parameters
     ----------
-    sound: The sound to judge.
-    target: What it should sound like.
+    sound:
+        The sound to judge.
+    target:
+        What it should sound like.
     """
     from synthproxy.audio.io import read_audio
     from synthproxy.matching.distances import SAMPLE_RATE, distances
