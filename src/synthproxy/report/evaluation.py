@@ -86,6 +86,16 @@ def gallery_table(points: Sequence[GalleryPoint]) -> Table:
     return Table("MRR by gallery size", ("gallery", "MRR", "95 %", "chance"), rows)
 
 
+def gallery_curve(points: Sequence[GalleryPoint]) -> bytes:
+    """The same as a picture, PNG."""
+    return learning_curve(
+        [asdict(point) for point in points],
+        seen="gallery",
+        scores={"mrr": "MRR, presets among sounds"},
+        below="sounds in the gallery",
+    )
+
+
 def worst_table(worst: Sequence[tuple[str, float]]) -> Table:
     """Presets that rank worst."""
     return Table("Presets that rank worst", ("preset", "rank"), tuple(worst))
@@ -114,12 +124,6 @@ def write_evaluation(
         tables["hand-crafted"] = contrast_table(evaluation.hand_crafted)
     write_tables(folder, tables)
     if points:
-        curve = learning_curve(
-            [asdict(point) for point in points],
-            seen="gallery",
-            scores={"mrr": "MRR, presets among sounds"},
-            below="sounds in the gallery",
-        )
-        replace_file(folder / "galleries.png", curve)
+        replace_file(folder / "galleries.png", gallery_curve(points))
     scores = {**evaluation.to_dict(), "galleries": [asdict(point) for point in points], "worst": list(worst)}
     replace_file(folder / "scores.json", json.dumps({**(about or {}), **scores}, indent=1) + "\n")
