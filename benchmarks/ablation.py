@@ -96,7 +96,13 @@ def built_as(variant: Variant) -> Iterator[None]:
 
     def alone(space: PresetSpace) -> list[Family]:
         found = families(space)
-        return [Family((n,), (a,), (b,)) for f in found for n, a, b in zip(f.names, f.numerical, f.others, strict=True)]
+        return [
+            Family((name,), (columns,), (numbers,), (others,))
+            for family in found
+            for name, columns, numbers, others in zip(
+                family.names, family.columns, family.numerical, family.others, strict=True
+            )
+        ]
 
     with mock.patch.object(architecture, "families", families if variant.shared else alone):
         if variant.wired:

@@ -12,7 +12,7 @@ what is learned of one algorithm holds for others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,11 +33,13 @@ class Family:
 
     Args:
         names: what the groups are called.
+        columns: columns of the preset vector, a row for each group: (groups, parameters).
         numerical: columns of the soft preset, a row for each group: (groups, numbers).
         others: those of switches and categories: (groups, columns).
     """
 
     names: tuple[str, ...]
+    columns: tuple[tuple[int, ...], ...]
     numerical: tuple[tuple[int, ...], ...]
     others: tuple[tuple[int, ...], ...]
 
@@ -63,17 +65,23 @@ def families(space: PresetSpace) -> list[Family]:
         stem, _, number = name.rpartition(".")
         kinds = tuple((space.free[column].kind, space.free[column].cardinality) for column in members)
         alike.setdefault((stem if number.isdecimal() else name, kinds), {})[name] = members
-    return [Family(tuple(groups), *_columns(space, columns, list(groups.values()))) for groups in alike.values()]
+    return [_family(space, columns, groups) for groups in alike.values()]
 
 
-def _columns(
-    space: PresetSpace, columns: dict[int, tuple[int, ...]], groups: Sequence[Sequence[int]]
-) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+def _family(
+    space: PresetSpace, soft_columns: Mapping[int, tuple[int, ...]], groups: Mapping[str, Sequence[int]]
+) -> Family:
     def of(group: Sequence[int], numerical: bool) -> tuple[int, ...]:
         chosen = [column for column in group if (space.free[column].kind is Kind.NUMERICAL) == numerical]
-        return tuple(place for column in chosen for place in columns[column])
+        return tuple(place for column in chosen for place in soft_columns[column])
 
-    return tuple(of(group, True) for group in groups), tuple(of(group, False) for group in groups)
+    members = groups.values()
+    return Family(
+        tuple(groups),
+        tuple(tuple(group) for group in members),
+        tuple(of(group, True) for group in members),
+        tuple(of(group, False) for group in members),
+    )
 
 
 class FamilyTokens(nn.Module):
@@ -84,10 +92,13 @@ class FamilyTokens(nn.Module):
         width: length of a token.
         pieces: of the code of a number.
         hidden: width of the hidden layer.
-        marks: numbers that each group is told of its place; with none, each has a learned code of its own instead.
+        marks: numbers that are told of each group.
+        placed: whether each group has a learned code of its own, so that they can be told apart.
     """
 
-    def __init__(self, family: Family, width: int, pieces: int, hidden: int, marks: int = 0) -> None:
+    def __init__(
+        self, family: Family, width: int, pieces: int, hidden: int, *, marks: int = 0, placed: bool = True
+    ) -> None:
         super().__init__()
         self.numerical: Tensor
         self.others: Tensor
@@ -101,7 +112,7 @@ class FamilyTokens(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         self.network = nn.Sequential(first, nn.ReLU(), second)
-        self.place = None if marks else nn.Parameter(torch.empty(family.size, width))
+        self.place = nn.Parameter(torch.empty(family.size, width)) if placed else None
         if self.place is not None:
             nn.init.trunc_normal_(self.place, std=INITIAL_DEVIATION)
 
@@ -141,7 +152,8 @@ class GroupEncoder(nn.Module):
         found = sorted(families(space), key=lambda family: family.names != WIRED_GROUPS)
         self.wires = Wires.of(space) if found[0].names == WIRED_GROUPS else None
         self.families = nn.ModuleList(FamilyTokens(family, width, pieces, hidden) for family in found[1:])
-        self.first_family = FamilyTokens(found[0], width, pieces, hidden, MARKS if self.wires else 0)
+        marks = MARKS if self.wires else 0
+        self.first_family = FamilyTokens(found[0], width, pieces, hidden, marks=marks, placed=not marks)
         self.summary = nn.Parameter(torch.empty(1, width))
         nn.init.trunc_normal_(self.summary, std=INITIAL_DEVIATION)
         self.messages = nn.ModuleList(Messages(width) for _ in range(layers if self.wires else 0))
