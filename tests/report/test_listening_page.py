@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from synthproxy.audio.io import write_audio
 from synthproxy.errors import InvalidInputError
+from synthproxy.report.content import Example, SoundTable, System, Take
 from synthproxy.report.levels import HIGHEST_PEAK, match_levels, root_mean_square
 from synthproxy.report.page import Comparison, Figure, Page, Section, Sound, Table, page_html, write_page
 from synthproxy.report.spectrogram import BANDS, COLUMNS, mel_power, shared_axes
@@ -24,7 +26,7 @@ from synthproxy.report.spectrogram import BANDS, COLUMNS, mel_power, shared_axes
 SAMPLE_RATE = 16_000
 QUANTISATION = 1 / 2**15
 HOSTILE = "<script>alert(1)</script> \"quoted\" & 'single'"
-VOID_ELEMENTS = {"meta", "img", "input", "source", "br", "link"}
+VOID_ELEMENTS = {"meta", "img", "input", "source", "br", "link", "wbr"}
 
 
 @dataclass
@@ -95,8 +97,23 @@ def sounds() -> tuple[Sound, ...]:
     )
 
 
-def page_of(*contents: Comparison | Table | Figure) -> Page:
+def page_of(*contents: Comparison | SoundTable | Table | Figure) -> Page:
     return Page("A page", "First.\n\nSecond.", (Section("Sounds", "What is here.", contents),), "The end.")
+
+
+def sound_table() -> SoundTable:
+    """Two sounds of other rates and lengths; there is nothing that "ours" made of the second."""
+    low, high = (
+        Example("low", {"target": Take(tone(110, 0.05), SAMPLE_RATE)}, "pitch 45"),
+        Example("high", {"target": Take(tone(880, 0.2, 0.3), SAMPLE_RATE)}, "pitch 81"),
+    )
+    low.takes.update(
+        Mix=Take(tone(112, 0.8), SAMPLE_RATE, {"mel": 1.5, "correlation": 0.9}),
+        ours=Take(tone(110, 0.4, 0.7), SAMPLE_RATE, {"mel": 0.5, "correlation": 0.8}),
+    )
+    high.takes.update(Mix=Take(tone(900, 0.1), 2 * SAMPLE_RATE, {"mel": 0.25}))
+    systems = (System("target"), System("Mix", "both losses"), System("ours"))
+    return SoundTable("Sounds", systems, (low, high), {"mel": "lowest", "correlation": "highest"})
 
 
 def decoded(address: str, media_type: str) -> bytes:
@@ -134,6 +151,72 @@ def test_the_gain_attribute_leads_back_to_the_sound_as_given(document):
         assert data["seconds"] == pytest.approx(sound.seconds)
 
 
+def test_every_cell_of_a_sound_table_has_its_sound_as_loud_as_the_others_of_its_column():
+    table = sound_table()
+    document = parse(page_html(page_of(table)))
+    cells = document.all("td", "take")
+    assert [cell.attributes["aria-label"] for cell in document.all("audio")] == [
+        *("target of low", "target of high", "Mix of low", "Mix of high", "ours of low"),
+    ]
+    takes = [example.takes.get(system.name) for system in table.systems for example in table.examples]
+    levels: dict[int, list[float]] = {0: [], 1: []}
+    given = [(place % 2, take) for place, take in enumerate(takes) if take]
+    for (column, take), cell, element in zip(given, cells, document.all("audio"), strict=True):
+        audio, rate = soundfile.read(io.BytesIO(decoded(element.attributes["src"], "audio/flac")), dtype="float32")
+        data = json.loads(cell.attributes["data-take"])
+        assert rate == take.sample_rate
+        assert data["seconds"] == pytest.approx(take.audio.size / rate)
+        np.testing.assert_allclose(audio * data["gain"], take.audio, atol=1.01 * QUANTISATION * data["gain"])
+        levels[column].append(root_mean_square(audio))
+    for of_one_column in levels.values():
+        np.testing.assert_allclose(of_one_column, of_one_column[0], rtol=0.01)
+
+
+def test_a_sound_table_marks_the_best_of_each_column_and_means_over_all():
+    document = parse(page_html(page_of(sound_table())))
+    scores = [json.loads(cell.attributes["data-take"])["scores"] for cell in document.all("td", "take")]
+    assert [score["mel"]["text"] for score in scores] == ["", "", "1.50", "0.25", "0.50"]
+    assert [score["mel"]["best"] for score in scores] == [False, False, False, False, True]
+    assert [score["correlation"]["value"] for score in scores] == [None, None, 0.9, None, 0.8]
+    assert scores[2]["correlation"]["best"]
+    means = [
+        json.loads(head.attributes["data-means"]) for head in document.all("th") if "data-means" in head.attributes
+    ]
+    assert [mean["mel"]["value"] for mean in means] == [None, 0.875, None]  # Ours has no score for the second.
+    assert [mean["correlation"]["text"] for mean in means] == ["", "", ""]
+    assert [span.text for span in document.all("span", "score")] == ["", "", "", "0.88", "1.50", "0.25", "", "0.50"]
+    assert len(document.all("td", "gap")) == 1
+
+
+def test_a_sound_table_reads_sound_files(tmp_path: Path):
+    write_audio(tmp_path / "a.wav", tone(220, 0.3), SAMPLE_RATE)
+    table = SoundTable("Files", (System("target"),), (Example("a", {"target": Take(tmp_path / "a.wav")}),))
+    document = parse(page_html(page_of(table)))
+    assert json.loads(document.all("td", "take")[0].attributes["data-take"])["seconds"] == pytest.approx(0.5)
+    assert not document.all("select")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"systems": ()}, "at least one system"),
+        ({"examples": ()}, "one example"),
+        ({"systems": (System("target"), System("target"))}, "a name of its own"),
+        ({"systems": (System("Switch"), System("target"), System("Mix"), System("ours"))}, "has no 'Switch'"),
+        ({"systems": (System("target"), System("ours"))}, "has a take of 'Mix'"),
+    ],
+)
+def test_a_sound_table_whose_parts_do_not_fit_is_refused(change, said):
+    with pytest.raises(InvalidInputError, match=f"'Sounds'.*{said}"):
+        replace(sound_table(), **change)
+
+
+@pytest.mark.parametrize(("audio", "rate"), [(Path("a.wav"), SAMPLE_RATE), (tone(220, 0.1), None)])
+def test_a_take_has_one_sample_rate(audio, rate):
+    with pytest.raises(InvalidInputError, match="sample rate"):
+        Take(audio, rate)
+
+
 def test_spectrograms_decode_and_share_the_longest_time_axis(document):
     pictures = [
         Image.open(io.BytesIO(decoded(element.attributes["src"], "image/png")))
@@ -169,6 +252,13 @@ def test_words_from_outside_are_escaped_everywhere():
         Comparison(HOSTILE, hostile, (hostile,), HOSTILE),
         Table(HOSTILE, (HOSTILE, "n"), ((HOSTILE, 1),), HOSTILE),
         Figure(HOSTILE, b"png", HOSTILE, HOSTILE, b"png"),
+        SoundTable(
+            HOSTILE,
+            (System(HOSTILE, HOSTILE),),
+            (Example(HOSTILE, {HOSTILE: Take(tone(220, 0.1), SAMPLE_RATE, {HOSTILE: 1.0})}, HOSTILE),),
+            {HOSTILE: "lowest"},
+            HOSTILE,
+        ),
     )
     text = page_html(Page(HOSTILE, HOSTILE, (Section(HOSTILE, HOSTILE, contents),) * 2, HOSTILE))
     document = parse(text)
@@ -182,7 +272,9 @@ def test_words_from_outside_are_escaped_everywhere():
 def test_nothing_outside_the_file_is_referred_to(document):
     png = b"\x89PNG"
     table = Table("T", ("a",), (("x",),))
-    text = page_html(page_of(Comparison("c", sounds()[0], ()), table, Figure("f", png, "a", dark_png=png)))
+    text = page_html(
+        page_of(Comparison("c", sounds()[0], ()), table, Figure("f", png, "a", dark_png=png), sound_table())
+    )
     assert not re.search(r"(https?:)?//[a-z]", re.sub(r"base64,[\w+/=]+", "", text), re.IGNORECASE)
     assert "@import" not in text
     for element in [*document.elements, *parse(text).elements]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.report.tables import Table
+from synthproxy.report.tables import Direction, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,103 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class System:
+    """A row of a sound table: the target, or what makes sounds that should be like it.
+
+    Attributes:
+        name: what it is called: "target", "PLoss", "ours".
+        note: what it is, in a few words.
+    """
+
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """One player of a sound table: a target, or what a system made of it.
+
+    Attributes:
+        audio: float32, (samples,), mono; or a sound file, which is read when the page is written.
+        sample_rate: Hz, for samples; a file has its own.
+        scores: name to value; NaN is no value.
+
+    Raises:
+        InvalidInputError: samples without a rate, or a rate that the file already has.
+    """
+
+    audio: NDArray[np.float32] | Path
+    sample_rate: int | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.audio, Path) and self.sample_rate is not None:
+            raise InvalidInputError(f"{self.audio}: a sound file has its own sample rate; leave sample_rate out")
+        if not isinstance(self.audio, Path) and self.sample_rate is None:
+            raise InvalidInputError("samples of a take need a sample rate; give sample_rate in Hz")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A column of a sound table: a target and what the systems made of it.
+
+    Attributes:
+        title: which sound it is.
+        takes: by the name of the system; one that made nothing of this target is left out.
+        note: short facts: where it is from, its pitch.
+    """
+
+    title: str
+    takes: Mapping[str, Take]
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SoundTable:
+    """Systems side by side: a row for each, a column for each example.
+
+    Attributes:
+        title: what the examples are: "In-domain".
+        systems: the rows from the top; the first is the target.
+        examples: the columns, as they are ordered at first.
+        scores: those to show and which end of each is the better one; columns can be sorted by them.
+        note: shown above the table. A blank line starts a new paragraph.
+
+    Raises:
+        InvalidInputError: no system or no example, two systems of one name, an example without the target or with a
+            take of a system that has no row.
+    """
+
+    title: str
+    systems: tuple[System, ...]
+    examples: tuple[Example, ...]
+    scores: Mapping[str, Direction] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        names = [system.name for system in self.systems]
+        if not names or not self.examples:
+            raise InvalidInputError(
+                f"sound table {self.title!r}: at least one system and one example are needed, "
+                f"got {len(names)} and {len(self.examples)}"
+            )
+        if len(set(names)) < len(names):
+            raise InvalidInputError(f"sound table {self.title!r}: each system needs a name of its own, got {names}")
+        for example in self.examples:
+            if names[0] not in example.takes:
+                raise InvalidInputError(
+                    f"sound table {self.title!r}: example {example.title!r} has no {names[0]!r}; "
+                    "the first system is the target, which every example must have"
+                )
+            for name in example.takes:
+                if name not in names:
+                    raise InvalidInputError(
+                        f"sound table {self.title!r}: example {example.title!r} has a take of {name!r}, "
+                        f"which is not one of its systems: {', '.join(names)}"
+                    )
+
+
+@dataclass(frozen=True)
 class Figure:
     """A picture with its description.
 
@@ -93,7 +191,7 @@ class Section:
 
     heading: str
     text: str = ""
-    contents: tuple[Comparison | Table | Figure, ...] = ()
+    contents: tuple[Comparison | SoundTable | Table | Figure, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -44,3 +45,15 @@ def match_levels(sounds: Sequence[Sound]) -> tuple[Levelled, ...]:
         else Levelled(np.zeros_like(sound.audio, dtype=np.float32), 0.0)
         for sound, level in zip(sounds, levels, strict=True)
     )
+
+
+def level_in_words(sound: Levelled, target: Levelled) -> str:
+    """How loud a sound was as it was given, beside its target; nothing if the target was silent."""
+    if target.gain == 0:
+        return ""
+    if sound.gain == 0:
+        return "silent"
+    decibels = 20 * math.log10(sound.gain / target.gain)
+    if abs(decibels) < 0.5:
+        return "as loud as the target"
+    return f"{abs(decibels):.0f} dB {'louder' if decibels > 0 else 'quieter'} as rendered"

@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import json
 import math
-import re
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
-
-from synthproxy.report.content import Comparison, Figure, Section, Sound
-from synthproxy.report.levels import Levelled, match_levels
+from synthproxy.report.content import Comparison, Figure, Section, Sound, SoundTable
+from synthproxy.report.elements import (
+    PLAY_ICON,
+    Attach,
+    class_attribute,
+    data_attribute,
+    data_uri,
+    escaped,
+    flac,
+    lines,
+    paragraphs,
+    percent,
+)
+from synthproxy.report.levels import Levelled, level_in_words, match_levels
+from synthproxy.report.sound_table_markup import sound_table_markup
 from synthproxy.report.spectrogram import Axes, mel_power, shared_axes, spectrogram_images
 from synthproxy.report.tables import Table, best_cells, formatted_rows, is_finite, numeric_columns
 
 MOST_TIME_TICKS: Final = 9
 FREQUENCY_MARKS: Final = ((200.0, "200"), (1_000.0, "1 k"), (4_000.0, "4 k"), (10_000.0, "10 k"))
-PLAY_ICON: Final = (
-    '<svg viewBox="0 0 24 24" aria-hidden="true"><path class="when-paused" d="M8 5.5v13l11-6.5z"/>'
-    '<path class="when-playing" d="M7 5.5h3.6v13H7zm6.4 0H17v13h-3.6z"/></svg>'
-)
 
 
-def escaped(text: str) -> str:
-    """Text made safe between tags and inside double-quoted attributes."""
-    return html.escape(text, quote=True)
+def section_markup(section: Section, number: int, attach: Attach) -> str:
+    """One headed section; ``number`` makes its element ids unique on the page.
 
-
-def paragraphs(text: str) -> str:
-    """Plain text as paragraphs: a blank line parts them."""
-    parts = (part.strip() for part in re.split(r"\n\s*\n", text))
-    return "".join(f"<p>{escaped(part)}</p>" for part in parts if part)
-
-
-def section_markup(section: Section, number: int) -> str:
-    """One headed section; ``number`` makes its element ids unique on the page."""
+    The files of sound tables are handed to ``attach``; everything else is written into the page.
+    """
     identifier = f"section-{number}"
     contents = "\n".join(
-        _content_markup(content, f"{identifier}-{index}") for index, content in enumerate(section.contents, start=1)
+        _content_markup(content, f"{identifier}-{index}", attach)
+        for index, content in enumerate(section.contents, start=1)
     )
     return (
         f'<section class="section" aria-labelledby="{identifier}">\n'
@@ -54,9 +46,11 @@ def section_markup(section: Section, number: int) -> str:
     )
 
 
-def _content_markup(content: Comparison | Table | Figure, identifier: str) -> str:
+def _content_markup(content: Comparison | SoundTable | Table | Figure, identifier: str, attach: Attach) -> str:
     if isinstance(content, Comparison):
         return comparison_markup(content, identifier)
+    if isinstance(content, SoundTable):
+        return sound_table_markup(content, identifier, attach)
     if isinstance(content, Table):
         return _titled_table(content, identifier)
     return _figure_markup(content, identifier)
@@ -71,11 +65,11 @@ def comparison_markup(comparison: Comparison, identifier: str) -> str:
         [mel_power(level.audio, sound.sample_rate, axes) for sound, level in zip(sounds, levelled, strict=True)]
     )
     players = "\n".join(
-        _player(sound, level, image, axes, number, _level_detail(level, levelled[0], number))
+        _player(sound, level, image, axes, number, level_in_words(level, levelled[0]) if number > 1 else "")
         for number, (sound, level, image) in enumerate(zip(sounds, levelled, images, strict=True), start=1)
     )
     note = f'<div class="note">{paragraphs(comparison.note)}</div>' if comparison.note else ""
-    data = _data("comparison", seconds=axes.seconds)
+    data = data_attribute("comparison", seconds=axes.seconds)
     return f"""<section class="comparison card" aria-labelledby="{identifier}" {data}>
 <div class="top"><div><h3 id="{identifier}">{escaped(comparison.title)}</h3>{note}</div>
 <div class="controls"><span class="clock" aria-hidden="true"></span>
@@ -95,29 +89,18 @@ def _player(sound: Sound, level: Levelled, image: bytes, axes: Axes, number: int
     facts = "".join(f"<li>{escaped(fact)}</li>" for fact in (*sound.details, level_detail) if fact)
     details = f'<ul class="details">{facts}</ul>' if facts else ""
     marks = "".join(
-        f'<span style="bottom:{_percent(axes.height_of(hertz))}">{text}</span>'
+        f'<span style="bottom:{percent(axes.height_of(hertz))}">{text}</span>'
         for hertz, text in FREQUENCY_MARKS
         if axes.height_of(hertz) < 0.95
     )
-    return f"""<li class="player" {_data("sound", gain=level.gain, seconds=sound.seconds)}>
+    return f"""<li class="player" {data_attribute("sound", gain=level.gain, seconds=sound.seconds)}>
 <div class="name"><button type="button" class="play" aria-label="Play {label}" aria-pressed="false">{PLAY_ICON}</button>
 <span class="label">{label}</span>{key}</div>
 <div class="facts">{details}{_download(sound)}</div>
-<div class="screen"><img class="spectrogram" alt="Mel spectrogram of {label}" src="{_data_uri("image/png", image)}">
+<div class="screen"><img class="spectrogram" alt="Mel spectrogram of {label}" src="{data_uri("image/png", image)}">
 <span class="hertz" aria-hidden="true">{marks}</span><span class="playhead" aria-hidden="true"></span></div>
-<audio controls preload="auto" src="{_data_uri("audio/flac", _flac(level.audio, sound.sample_rate))}"></audio>
+<audio controls preload="auto" src="{data_uri("audio/flac", flac(level.audio, sound.sample_rate))}"></audio>
 </li>"""
-
-
-def _level_detail(level: Levelled, target: Levelled, number: int) -> str:
-    if number == 1 or target.gain == 0:
-        return ""
-    if level.gain == 0:
-        return "silent"
-    decibels = 20 * math.log10(level.gain / target.gain)
-    if abs(decibels) < 0.5:
-        return "as loud as the target"
-    return f"{abs(decibels):.0f} dB {'louder' if decibels > 0 else 'quieter'} as rendered"
 
 
 def _download(sound: Sound) -> str:
@@ -127,7 +110,7 @@ def _download(sound: Sound) -> str:
     name = PurePosixPath(address).name
     # Quoting the colon too leaves no way to smuggle in a scheme.
     embedded = sound.file_bytes is not None
-    target = _data_uri("application/octet-stream", sound.file_bytes or b"") if embedded else quote(address)
+    target = data_uri("application/octet-stream", sound.file_bytes or b"") if embedded else quote(address)
     return f'<a class="download" href="{target}" download="{escaped(name)}">{escaped(name)}</a>'
 
 
@@ -141,7 +124,7 @@ def _time_axis(seconds: float) -> str:
     ticks = [index * step for index in range(int(seconds / step + 1e-9) + 1)]
     decimals = max(0, -math.floor(math.log10(step)))
     labels = "".join(
-        f'<span style="left:{_percent(tick / seconds)}">{f"{tick:.{decimals}f}" if index else "0 s"}</span>'
+        f'<span style="left:{percent(tick / seconds)}">{f"{tick:.{decimals}f}" if index else "0 s"}</span>'
         for index, tick in enumerate(ticks)
     )
     return f'<div class="time-axis" aria-hidden="true"><div>{labels}</div></div>'
@@ -178,7 +161,7 @@ def _table_markup(table: Table, labelled_by: str) -> str:
     numeric = numeric_columns(table)
     marked = best_cells(table)
     header = "".join(
-        f'<th scope="col"{_class("number" if is_number else "")}>{escaped(name)}</th>'
+        f'<th scope="col"{class_attribute("number" if is_number else "")}>{escaped(name)}</th>'
         for name, is_number in zip(table.columns, numeric, strict=True)
     )
     rows = []
@@ -186,7 +169,7 @@ def _table_markup(table: Table, labelled_by: str) -> str:
         cells = []
         for column, (value, text) in enumerate(zip(values, texts, strict=True)):
             best = (index, column) in marked
-            kind = _class(" ".join(["number"] * numeric[column] + ["best"] * best))
+            kind = class_attribute(" ".join(["number"] * numeric[column] + ["best"] * best))
             shown = f"{escaped(text.replace('-', '−'))}" if numeric[column] else escaped(text)
             shown += '<span class="unseen"> (best)</span>' if best else ""
             order = f' data-value="{float(value)!r}"' if numeric[column] and is_finite(value) else ""
@@ -199,7 +182,7 @@ def _table_markup(table: Table, labelled_by: str) -> str:
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{labelled_by}">'
         f'<table class="sortable" aria-labelledby="{labelled_by}"><thead><tr>{header}</tr></thead>\n'
-        f"<tbody>{_lines(rows)}</tbody></table></div>"
+        f"<tbody>{lines(rows)}</tbody></table></div>"
     )
 
 
@@ -207,36 +190,10 @@ def _figure_markup(figure: Figure, identifier: str) -> str:
     caption = f"<figcaption>{escaped(figure.caption)}</figcaption>" if figure.caption else ""
     dark = ""
     if figure.dark_png is not None:
-        address = _data_uri("image/png", figure.dark_png)
+        address = data_uri("image/png", figure.dark_png)
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{address}">'
     return (
         f'<section class="card" aria-labelledby="{identifier}"><h3 id="{identifier}">{escaped(figure.title)}</h3>\n'
         f'<figure><picture>{dark}<img alt="{escaped(figure.alternative_text)}" '
-        f'src="{_data_uri("image/png", figure.png)}"></picture>{caption}</figure></section>'
+        f'src="{data_uri("image/png", figure.png)}"></picture>{caption}</figure></section>'
     )
-
-
-def _data(name: str, **values: float) -> str:
-    return f'data-{name}="{escaped(json.dumps(values, allow_nan=False))}"'
-
-
-def _class(name: str) -> str:
-    return f' class="{name}"' if name else ""
-
-
-def _lines(parts: Iterable[str]) -> str:
-    return "\n".join(parts)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}%"
-
-
-def _data_uri(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _flac(audio: NDArray[np.float32], sample_rate: int) -> bytes:
-    content = io.BytesIO()
-    soundfile.write(content, audio, sample_rate, format="FLAC", subtype="PCM_16")
-    return content.getvalue()

@@ -7,15 +7,45 @@ from pathlib import Path
 from typing import Final
 
 from synthproxy.files import replace_file
-from synthproxy.report.content import Comparison, Figure, Page, Section, Sound
-from synthproxy.report.markup import escaped, paragraphs, section_markup
+from synthproxy.report.content import (
+    Comparison,
+    Example,
+    Figure,
+    Page,
+    Section,
+    Sound,
+    SoundTable,
+    System,
+    Take,
+)
+from synthproxy.report.elements import Attach, embedded, escaped, paragraphs
+from synthproxy.report.markup import section_markup
+from synthproxy.report.sound_table_markup import deck_markup
 from synthproxy.report.tables import Table
 
-__all__ = ["Comparison", "Figure", "Page", "Section", "Sound", "Table", "page_html", "write_page"]
+__all__ = [
+    "Comparison",
+    "Example",
+    "Figure",
+    "Page",
+    "Section",
+    "Sound",
+    "SoundTable",
+    "System",
+    "Table",
+    "Take",
+    "page_html",
+    "write_page",
+]
 
 # The browser itself then refuses to fetch anything: what is not inside the file cannot be shown.
 CONTENT_POLICY: Final = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+)
+# Sounds beside the page are fetched from where it lies, and from nowhere else.
+FOLDER_POLICY: Final = (
+    "default-src 'none'; img-src 'self' file: data:; media-src 'self' file: blob: data:; connect-src 'self'; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
 
 
@@ -32,20 +62,30 @@ def write_page(path: str | Path, page: Page) -> None:
     replace_file(Path(path), page_html(page))
 
 
-def page_html(page: Page) -> str:
-    """The document that :func:`write_page` writes, as text."""
-    sections = "\n".join(section_markup(section, number) for number, section in enumerate(page.sections, start=1))
+def page_html(page: Page, attach: Attach = embedded) -> str:
+    """The document that :func:`write_page` writes, as text.
+
+    Args:
+        page: what to show.
+        attach: where the files of sound tables go; inside the document unless told otherwise.
+    """
+    sections = "\n".join(
+        section_markup(section, number, attach) for number, section in enumerate(page.sections, start=1)
+    )
     footer = f'<footer class="colophon">{paragraphs(page.footer)}</footer>' if page.footer else ""
+    has_table = any(isinstance(content, SoundTable) for section in page.sections for content in section.contents)
+    assets = ("page", "sound_table") if has_table else ("page",)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY if attach is embedded else FOLDER_POLICY}">
 <meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
 <title>{escaped(page.title)}</title>
 <style>
-{_asset("page.css")}</style>
+{"".join(_asset(f"{name}.css") for name in assets)}</style>
 </head>
 <body>
 <a class="skip" href="#content">Skip to the content</a>
@@ -58,8 +98,9 @@ def page_html(page: Page) -> str:
 {sections}
 </main>
 {footer}
+{deck_markup() if has_table else ""}
 <script>
-{_asset("page.js")}</script>
+{"".join(_asset(f"{name}.js") for name in assets)}</script>
 </body>
 </html>
 """
