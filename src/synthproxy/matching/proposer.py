@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.codes import PresetCode
 from synthproxy.proxies.groups import Family, FamilyTokens, Messages, families
+from synthproxy.proxies.layers import StandardisedInput
 from synthproxy.proxies.tokens import INITIAL_DEVIATION, SoftLayout, to_soft
 from synthproxy.proxies.transformer import EncoderLayer
 from synthproxy.proxies.wiring import MARKS, WIRED_GROUPS, Wires
@@ -71,10 +72,7 @@ class Hearing(nn.Module):
                 f"{tokens} tokens of a sound must divide its {segments} segments, and these its {dimension} values"
             )
         self.channels, self.tokens = dimension // segments, tokens
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.zeros(self.channels))
-        self.register_buffer("deviation", torch.ones(self.channels))
+        self.standardised = StandardisedInput(self.channels)
         self.sound = nn.Linear(dimension // tokens, width)
         self.whole = nn.Sequential(nn.Linear(dimension, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.note = nn.Sequential(nn.Linear(NOTE_VALUES, width), nn.ReLU(), nn.Linear(width, width))
@@ -83,16 +81,13 @@ class Hearing(nn.Module):
 
     def fit(self, sounds: Tensor) -> None:
         """Take mean and deviation of the channels from embeddings, (n, dimension)."""
-        by_channel = sounds.reshape(-1, self.channels)
-        self.mean.copy_(by_channel.mean(dim=0))
-        deviation = by_channel.std(dim=0)
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+        self.standardised.fit(sounds.reshape(-1, self.channels))
 
     def forward(self, sounds: Tensor, notes: Tensor) -> Tensor:
         """Tokens (batch, tokens + 2, width) of embeddings (batch, dimension) and notes (batch, NOTE_VALUES)."""
-        standard = (sounds.unflatten(1, (-1, self.channels)) - self.mean) / self.deviation  # type: ignore[no-untyped-call]
-        parts = self.sound(standard.flatten(1).view(len(sounds), self.tokens, -1))
-        whole = self.whole(standard.flatten(1))[:, None]
+        standard = self.standardised(sounds.view(len(sounds), -1, self.channels)).flatten(1)
+        parts = self.sound(standard.view(len(sounds), self.tokens, -1))
+        whole = self.whole(standard)[:, None]
         heard: Tensor = torch.cat([whole, parts, self.note(notes)[:, None]], dim=1)
         return heard + self.place
 

@@ -16,24 +16,36 @@ def output_layer(width: int, dimension: int, after: str = "linear") -> nn.Linear
     return layer
 
 
-class StandardisedOutput(nn.Module):
-    """Turns outputs of mean 0 and deviation 1 into those of the embeddings that are to be learned.
+class Spread(nn.Module):
+    """Where values lie and how much they vary, each by itself; mean 0 and deviation 1 until it is shown some."""
 
-    So that a network has to learn neither where each value lies nor how much it varies. (batch, dimension) to the same.
-    """
-
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, values: int) -> None:
         super().__init__()
         self.mean: Tensor
         self.deviation: Tensor
-        self.register_buffer("mean", torch.zeros(dimension))
-        self.register_buffer("deviation", torch.ones(dimension))
+        self.register_buffer("mean", torch.zeros(values))
+        self.register_buffer("deviation", torch.ones(values))
 
-    def fit(self, embeddings: Tensor) -> None:
-        """Take mean and deviation from embeddings, (n, dimension); values that never change keep deviation 1."""
-        self.mean.copy_(embeddings.mean(dim=0))
-        deviation = embeddings.std(dim=0)
+    def fit(self, rows: Tensor) -> None:
+        """Take both from rows of values, (n, values); values that never change keep deviation 1."""
+        self.mean.copy_(rows.mean(dim=0))
+        deviation = rows.std(dim=0)
         self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+
+
+class StandardisedInput(Spread):
+    """Brings each value to mean 0 and deviation 1: (…, values) to the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return (x - self.mean) / self.deviation
+
+
+class StandardisedOutput(Spread):
+    """Turns outputs of mean 0 and deviation 1 into those of the embeddings that are to be learned.
+
+    So that a network has to learn neither where each value lies nor how much it varies. (…, values) to the same.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
