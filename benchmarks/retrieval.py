@@ -5,9 +5,9 @@
 
 Imports the voices into FOLDER, holds some out, draws presets near the others, learns from both, and looks every
 held-out sound up among the held-out presets. ``random`` holds out 3,144 voices as the published work does, ``sound`` as
-many, with all that sound like them (within 1 dB, the mean difference of log-mel levels in sixteen parts of the clip, also
-by way of others), ``algorithms`` all voices with one of six algorithms, 4,096 of which are looked up. Corpora and results
-are kept, and not made again.
+many, with all that sound like them (within 1 dB, the mean difference of log-mel levels in sixteen parts of the clip,
+also by way of others), ``algorithms`` all voices with one of six algorithms, 4,096 of which are looked up. Corpora and
+results are kept, and not made again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from synthproxy.synths import get_synth
 
 SYNTH, AUDIO_MODEL, CHANNELS = "dexed", "mel@16", 256
 HELD_OUT, GALLERY, HELD_ALGORITHMS = 3_144, 4_096, 6
-BANDS = 128
+BANDS, MOST_ALIKE = 128, 100
 DECIBEL = 1 / (4.343 * 5.0)
 BATCH, RATE, DECAY = 512, 1e-3, 0.05
 PUBLISHED = {
@@ -73,7 +73,7 @@ def held_out(voices: Examples, split: str, seed: int) -> tuple[np.ndarray, np.nd
     labels = alike(levels, DECIBEL) if split == "sound" else np.arange(len(voices))
     # Those that sound alike go to one side together, until that side is full.
     kinds, sizes = np.unique(labels, return_counts=True)
-    order = generator.permutation(len(kinds))
+    order = generator.permutation(np.flatnonzero(sizes <= MOST_ALIKE))
     full = int(np.searchsorted(np.cumsum(sizes[order]), HELD_OUT))
     is_held = np.isin(labels, kinds[order[: full + 1]])
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)[:HELD_OUT]
