@@ -42,7 +42,7 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
 
 PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("quickstart", "evaluation", "concepts", "decisions", "add-a-synth")),
+    *(f"docs/{name}.md" for name in ("quickstart", "evaluation", "estimators", "concepts", "decisions", "add-a-synth")),
 )
 
 

@@ -1,9 +1,18 @@
 """What the tests of this room share."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
-from synthproxy.synths import Kind, Parameter, PresetSpace
+from synthproxy.audio.registry import get_audio_model
+from synthproxy.corpus import Corpus, Rendering, generate
+from synthproxy.matching.estimator_recipe import EstimatorRecipe
+from synthproxy.proxies.checkpoint import save_checkpoint
+from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.zoo import make_proxy
+from synthproxy.synths import Kind, Note, Parameter, PresetSpace, get_synth
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,3 +40,50 @@ def mixed_space() -> PresetSpace:
             Parameter("mute", Kind.BINARY),
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def heard_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """600 drawn presets of the real engine in short clips, with levels."""
+    path: Path = tmp_path_factory.mktemp("heard") / "corpus"
+    rendering = Rendering(note=Note(60, 100, 0.1), seconds=0.2, fade=0.05)
+    model = get_audio_model("mel")
+    generate(path, get_synth("dexed-paper"), model, size=600, seed=1, rendering=rendering, keep_levels=True)
+    return Corpus.open(path)
+
+
+@pytest.fixture(scope="session")
+def proxy_checkpoint(tmp_path_factory: pytest.TempPathFactory, heard_corpus: Corpus) -> Path:
+    """A small proxy, not trained, of what that corpus is of."""
+    path: Path = tmp_path_factory.mktemp("proxy") / "proxy.safetensors"
+    examples = Examples.from_corpus(heard_corpus)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        proxy = make_proxy("mlp-oh", examples.setting.space, examples.dimension, width=16)
+    save_checkpoint(path, proxy, examples.setting)
+    return path
+
+
+@pytest.fixture
+def make_recipe(heard_corpus: Corpus, proxy_checkpoint: Path) -> Callable[..., EstimatorRecipe]:
+    """A recipe for a run of 3 epochs of 10 steps, some seconds, with changes by section."""
+
+    def make(**changes: dict[str, object]) -> EstimatorRecipe:
+        data: dict[str, dict[str, object]] = {
+            "estimator": {"channels": (4, 8), "features": 16},
+            "corpus": {"train": heard_corpus.path, "split": {"together": "preset", "most": 160}},
+            "loss": {"schedule": "mix"},
+            "proxy": {"checkpoint": proxy_checkpoint},
+            "training": {
+                "batch_size": 16,
+                "epochs": 3,
+                "learning_rate": 7e-3,
+                "epochs_per_validation": 1,
+                "rendered": 6,
+            },
+            "schedule": {"kind": "plateau", "warmup_steps": 3, "patience": 0},
+            "machine": {"accelerator": "cpu", "threads": 1},
+        }
+        return EstimatorRecipe.model_validate({key: data[key] | changes.get(key, {}) for key in data})
+
+    return make

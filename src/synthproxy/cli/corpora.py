@@ -23,6 +23,7 @@ def generate(
     out: Output,
     clip: Clip = Clip(),  # noqa: B008
     keep_audio: bool = False,
+    keep_levels: bool = False,
     workers: int | None = None,
     weights: Weights = None,
     fast: Fast = False,
@@ -48,6 +49,8 @@ def generate(
         Folder of the corpus.
     keep_audio:
         Store the clips as well.
+    keep_levels:
+        Store what an estimator sees of the clips, to train one: 80 kB for 5 s.
     workers:
         Threads; all cores by default.
     """
@@ -68,6 +71,7 @@ def generate(
             near=preset_vectors(near, source, clip.rendering.note) if near else None,
             rendering=clip.rendering,
             keep_audio=keep_audio,
+            keep_levels=keep_levels,
             workers=workers,
             progress=progress,
         )
@@ -82,6 +86,7 @@ def import_(
     out: Output,
     clip: Clip = Clip(),  # noqa: B008
     keep_audio: bool = False,
+    keep_levels: bool = False,
     workers: int | None = None,
     weights: Weights = None,
     fast: Fast = False,
@@ -101,6 +106,8 @@ def import_(
         Folder of the corpus.
     keep_audio:
         Store the clips as well.
+    keep_levels:
+        Store what an estimator sees of the clips, to train one: 80 kB for 5 s.
     workers:
         Threads; all cores by default.
     """
@@ -117,6 +124,7 @@ def import_(
             model,
             rendering=clip.rendering,
             keep_audio=keep_audio,
+            keep_levels=keep_levels,
             workers=workers,
             progress=progress,
         )

@@ -1,15 +1,16 @@
-"""Commands that train proxies and judge them."""
+"""Commands that train proxies and estimators, and judge them."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from synthproxy.cli.options import EXIT_INTERRUPTED, Files, Json, Output
+from synthproxy.cli.options import EXIT_INTERRUPTED, Files, Json, Output, Weights
+from synthproxy.errors import InvalidInputError
 from synthproxy.report.printing import print_json, print_table
 
 
@@ -20,19 +21,18 @@ def train(
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="", help="section.key=value")] = None,
     json: Json = False,
 ) -> None:
-    """Train a proxy by a recipe; the same command continues one that was interrupted.
+    """Train a proxy or an estimator by a recipe; the same command continues one that was interrupted.
 
     Parameters
     ----------
     recipe:
-        A TOML file.
+        A TOML file; one with a table [estimator] trains an estimator.
     out:
         Run folder; runs/ and the recipe's name by default.
     """
-    from synthproxy.proxies.recipe import read_recipe
-    from synthproxy.proxies.training import train as run
+    from synthproxy.matching.training import train_by_recipe
 
-    result = run(read_recipe(recipe, set_ or ()), out or Path("runs") / recipe.stem)
+    result = train_by_recipe(recipe, out or Path("runs") / recipe.stem, set_ or ())
     if json and result.leads:
         print_json({**asdict(result), "run_folder": str(result.run_folder)})
     elif result.leads:
@@ -69,18 +69,55 @@ def tune(recipe: Path, *, out: Output | None = None, most: int | None = None, js
         sys.exit(EXIT_INTERRUPTED)
 
 
+@Parameter(name="*", group="Options for proxies")
+@dataclass(frozen=True)
+class ProxyOptions:
+    """How a proxy is judged."""
+
+    hand_crafted: Path | None = None
+    "Corpus of presets of people: how much worse, or better, it does on these."
+
+    umap: Annotated[bool, Parameter(negative="")] = False
+    "Draw the true embeddings in the plane, hand-crafted against synthetic ones."
+
+    label: str | None = None
+    "Draw them by this parameter, a categorical or binary one, too."
+
+
+@Parameter(name="*", group="Options for estimators")
+@dataclass(frozen=True)
+class EstimatorOptions:
+    """How an estimator is judged."""
+
+    sounds: Path | None = None
+    "Folder of recorded sounds to judge by: NSynth, a part of it, or any sound files."
+
+    part: Literal["train", "validation", "test", "all"] | None = None
+    "Part of the corpus, if it has learned from another part of it; test by default."
+
+    most: int | None = None
+    "Sounds of each kind to judge by; 256 by default."
+
+    own_notes: Annotated[bool, Parameter(negative="")] = False
+    "Play what is found for recorded sounds with the notes of these, where they are known."
+
+    audio_model: str | None = None
+    "Audio model by whose embeddings to judge, too."
+
+    weights: Weights = None
+
+
 def evaluate(
     checkpoint: Path,
     *,
-    corpus: Path,
+    corpus: Path | None = None,
     training_corpus: Path | None = None,
-    hand_crafted: Path | None = None,
     out: Output | None = None,
-    umap: Annotated[bool, Parameter(negative="")] = False,
-    label: str | None = None,
     json: Json = False,
+    of_proxy: ProxyOptions = ProxyOptions(),
+    of_estimator: EstimatorOptions = EstimatorOptions(),
 ) -> None:
-    """Judge a trained proxy, beside what trivial predictors reach.
+    """Judge a trained proxy or estimator, beside what trivial predictors reach.
 
     Parameters
     ----------
@@ -89,21 +126,43 @@ def evaluate(
     corpus:
         Corpus to judge by.
     training_corpus:
-        Corpus it has learned from, for the nearest-preset baseline.
-    hand_crafted:
-        Corpus of presets of people: how much worse, or better, it does on these.
+        Corpus it has learned from, for the baselines that need it.
     out:
-        Folder for all tables, in Markdown, CSV and LaTeX, and for scores by gallery size, which take longer.
-    umap:
-        Draw the true embeddings in the plane, hand-crafted against synthetic ones.
-    label:
-        Draw them by this parameter, a categorical or binary one, too.
+        Folder for all tables, in Markdown, CSV and LaTeX, and for scores of a proxy by gallery size, which take longer.
     """
+    from synthproxy.matching.estimator_checkpoint import FORMAT
+    from synthproxy.proxies.checkpoint import checkpoint_form
+
+    if checkpoint_form(checkpoint) == FORMAT:
+        refuse(of_proxy, f"{checkpoint} is an estimator")
+        _evaluate_estimator(checkpoint, corpus, training_corpus, of_estimator, out, json)
+    else:
+        refuse(of_estimator, f"{checkpoint} is no estimator")
+        _evaluate_proxy(checkpoint, corpus, training_corpus, of_proxy, out, json)
+
+
+def refuse(options: ProxyOptions | EstimatorOptions, why: str) -> None:
+    """Raise :class:`InvalidInputError` if any of the options was given."""
+    for field in fields(options):
+        if getattr(options, field.name) != field.default:
+            raise InvalidInputError(f"--{field.name.replace('_', '-')} cannot be used here: {why}")
+
+
+def _evaluate_proxy(
+    checkpoint: Path,
+    corpus: Path | None,
+    training_corpus: Path | None,
+    options: ProxyOptions,
+    out: Path | None,
+    json: bool,
+) -> None:
     from synthproxy.report.evaluation import contrast_table
     from synthproxy.report.evaluation_folder import EvaluationOrder, run_evaluation
     from synthproxy.report.scores import score_table
 
-    order = EvaluationOrder(checkpoint, corpus, training_corpus, hand_crafted, umap, label)
+    if corpus is None:
+        raise InvalidInputError("a proxy is judged by a corpus; give one with --corpus")
+    order = EvaluationOrder(checkpoint, corpus, training_corpus, options.hand_crafted, options.umap, options.label)
     evaluation = run_evaluation(order, out)
     if json:
         print_json(evaluation.to_dict())
@@ -111,6 +170,35 @@ def evaluate(
     print_table(score_table(evaluation))
     if evaluation.hand_crafted:
         print_table(contrast_table(evaluation.hand_crafted))
+
+
+def _evaluate_estimator(
+    checkpoint: Path,
+    corpus: Path | None,
+    training_corpus: Path | None,
+    options: EstimatorOptions,
+    out: Path | None,
+    json: bool,
+) -> None:
+    from synthproxy.report.estimator_folder import MOST, EstimatorOrder, run_estimator_evaluation
+
+    order = EstimatorOrder(
+        checkpoint,
+        corpus,
+        options.sounds,
+        training_corpus,
+        options.part,
+        MOST if options.most is None else options.most,
+        options.own_notes,
+        options.audio_model,
+        options.weights,
+    )
+    found = run_estimator_evaluation(order, out)
+    if json:
+        print_json(found.to_dict())
+        return
+    for table in found.few_tables():
+        print_table(table)
 
 
 def report(runs: Files, *, out: Output, json: Json = False) -> None:

@@ -10,11 +10,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthproxy.corpus.rendering import Rendering, repeatability
 from synthproxy.corpus.sampling import draw_audible
@@ -68,6 +69,7 @@ def generate(
     near: Floats | None = None,
     rendering: Rendering | None = None,
     keep_audio: bool = False,
+    keep_levels: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> GenerationResult:
@@ -76,6 +78,7 @@ def generate(
     Args:
         size, seed, first: items ``first`` to ``first + size`` of the endless corpus with this seed.
         near: presets of the synth, (n, free), to draw near to; without them draws are uniform.
+        keep_audio, keep_levels: store the clips as well, and what an estimator sees of them.
         workers: threads; all cores by default. The result does not depend on it.
         progress: see :data:`Progress`.
 
@@ -97,6 +100,7 @@ def generate(
         seed=seed,
         first=first,
         keeps_audio=keep_audio,
+        keeps_levels=keep_levels,
         source_digest=source.digest,
         repeatability=repeatability(synth),
     )
@@ -110,8 +114,8 @@ def generate(
             items = [first + row for row in rows]
             draws = draw_audible(synth, info.rendering, info.sample_rate, seed, items, source)
             corpus.note_failures(draws.failures)
-            embeddings = embed_batch(audio_model, draws.audio)
-            parts.append(Shard(draws.presets, embeddings, draws.attempts, draws.audio if keep_audio else None))
+            heard = Shard(draws.presets, embed_batch(audio_model, draws.audio), draws.attempts)
+            parts.append(with_sounds(heard, draws.audio, info))
         return join(parts)
 
     made = complete(corpus, make, workers=workers, progress=progress)
@@ -122,16 +126,35 @@ def embed_batch(audio_model: AudioModel, audio: Floats) -> Floats:
     """Embeddings of at most ``BATCH`` clips, (n, samples) to (n, dimension), always computed as a full batch."""
     import torch
 
+    with torch.inference_mode():
+        embeddings = audio_model.embed(torch.from_numpy(_full(audio))).numpy()
+    return np.asarray(embeddings[: len(audio)], dtype=np.float32)
+
+
+def levels_batch(audio: Floats, sample_rate: int, seconds: float) -> NDArray[np.float16]:
+    """Levels of at most ``BATCH`` clips, (n, samples) to (n, bands, frames), always computed as a full batch."""
+    from synthproxy.audio.levels import clip_levels
+
+    return clip_levels(_full(audio), sample_rate, seconds)[: len(audio)]
+
+
+def _full(audio: Floats) -> Floats:
+    """A batch filled up with silence."""
     full = np.zeros((BATCH, audio.shape[1]), dtype=np.float32)
     full[: len(audio)] = audio
-    with torch.inference_mode():
-        embeddings = audio_model.embed(torch.from_numpy(full)).numpy()
-    return np.asarray(embeddings[: len(audio)], dtype=np.float32)
+    return full
+
+
+def with_sounds(part: Shard, audio: Floats, info: CorpusInfo) -> Shard:
+    """A part of a shard with what the corpus keeps of its sounds, (n, samples)."""
+    levels = levels_batch(audio, info.sample_rate, info.seconds) if info.keeps_levels else None
+    return replace(part, audio=audio if info.keeps_audio else None, levels=levels)
 
 
 def join(parts: list[Shard]) -> Shard:
     """One shard of several smaller ones."""
     audio = [part.audio for part in parts if part.audio is not None]
+    levels = [part.levels for part in parts if part.levels is not None]
     return Shard(
         np.concatenate([part.presets for part in parts]),
         np.concatenate([part.embeddings for part in parts]),
@@ -139,6 +162,7 @@ def join(parts: list[Shard]) -> Shard:
         np.concatenate(audio) if audio else None,
         [name for part in parts for name in part.names],
         [origin for part in parts for origin in part.origins],
+        np.concatenate(levels) if levels else None,
     )
 
 

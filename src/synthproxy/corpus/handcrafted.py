@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthproxy.corpus.generate import Progress, StoppedError, batches, complete, embed_batch, join, worker_count
+from synthproxy.corpus.generate import (
+    Progress,
+    StoppedError,
+    batches,
+    complete,
+    embed_batch,
+    join,
+    with_sounds,
+    worker_count,
+)
 from synthproxy.corpus.rendering import Rendering, is_audible, may_be_audible, render_clip, repeatability
 from synthproxy.corpus.store import Corpus, CorpusInfo, Failure, Shard
 from synthproxy.errors import FailedRenderError, InvalidInputError
@@ -75,6 +84,7 @@ def import_presets(
     *,
     rendering: Rendering | None = None,
     keep_audio: bool = False,
+    keep_levels: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> ImportResult:
@@ -98,6 +108,7 @@ def import_presets(
         rendering=settings,
         kind="hand-crafted",
         keeps_audio=keep_audio,
+        keeps_levels=keep_levels,
         repeatability=repeatability(synth),
         source_digest=hashlib.sha256(b"".join(p.vector.tobytes() for p in presets)).hexdigest(),
     )
@@ -138,8 +149,7 @@ def _import_batch(
         vectors,
         embed_batch(audio_model, np.where(audible[:, None] > 0, audio, np.float32(0))),
         audible,
-        audio if info.keeps_audio else None,
-        [p.name for p in presets],
-        [p.origin for p in presets],
+        names=[p.name for p in presets],
+        origins=[p.origin for p in presets],
     )
-    return shard, failures
+    return with_sounds(shard, audio, info), failures

@@ -1,4 +1,4 @@
-"""Corpora on disk: presets, embeddings and, if asked for, audio, in a Zarr group.
+"""Corpora on disk: presets, embeddings and, if asked for, audio or levels of mel bands, in a Zarr group.
 
 Items are written in *shards*: one shard is one unit of work and one atomic write per array. A shard counts once its
 entry in ``done`` is set, which is written last; whatever else a killed process left behind is written over.
@@ -49,7 +49,7 @@ class CorpusInfo:
         seed, first, size: items ``first`` to ``first + size`` of the endless corpus with this seed; for hand-crafted
             presets ``size`` counts those that were given, silent ones included.
         kind: ``synthetic`` or ``hand-crafted``.
-        keeps_audio: whether the clips are stored.
+        keeps_audio, keeps_levels: whether the clips are stored, and what an estimator sees of them.
         repeatability: of a synth that may not repeat: its mode, by what means it was made to repeat, and how well.
     """
 
@@ -65,6 +65,7 @@ class CorpusInfo:
     first: int = 0
     kind: str = "synthetic"
     keeps_audio: bool = False
+    keeps_levels: bool = False
     source_digest: str = ""
     repeatability: Repeatability | None = None
     version: str = __version__
@@ -119,7 +120,7 @@ class CorpusInfo:
 
 @dataclass(frozen=True)
 class Shard:
-    """The items of one shard; every array has one row per item."""
+    """The items of one shard; every array has one row per item. ``levels`` is float16, (n, bands, frames)."""
 
     presets: Floats
     embeddings: Floats
@@ -127,6 +128,7 @@ class Shard:
     audio: Floats | None = None
     names: Sequence[str] = ()
     origins: Sequence[str] = ()
+    levels: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,10 @@ class Corpus:
         }
         if info.keeps_audio:
             widths["audio"] = ((round(info.seconds * info.sample_rate),), "float32")
+        if info.keeps_levels:
+            from synthproxy.audio.levels import levels_shape
+
+            widths["levels"] = (levels_shape(info.seconds), "float16")
         if info.kind == "hand-crafted":
             widths |= {"names": ((_TEXT_WIDTH,), "uint8"), "origins": ((_TEXT_WIDTH,), "uint8")}
         group = zarr.open_group(path, mode="w-")
@@ -230,6 +236,7 @@ class Corpus:
             "embeddings": shard.embeddings,
             "attempts": shard.attempts,
             "audio": shard.audio,
+            "levels": shard.levels,
             "names": _to_bytes(shard.names) if shard.names else None,
             "origins": _to_bytes(shard.origins) if shard.origins else None,
         }
@@ -258,29 +265,42 @@ class Corpus:
                     stored.get("audio"),
                     _to_text(stored["names"]) if "names" in stored else (),
                     _to_text(stored["origins"]) if "origins" in stored else (),
+                    stored.get("levels"),
                 ),
             )
 
     def read_shard(self, number: int, counting: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """Presets (n, free) and embeddings (n, dimension) of the items of one shard, nothing else being read.
+        """Presets (n, free) and embeddings (n, dimension) of the items of one shard; see :meth:`read_columns`."""
+        presets, embeddings = self.read_columns(number, counting, ("presets", "embeddings"))
+        return presets, embeddings
+
+    def read_columns(self, number: int, counting: NDArray[np.bool_], names: Sequence[str]) -> tuple[NDArray[Any], ...]:
+        """Some arrays of the items of one shard, nothing else being read.
 
         Args:
             number: of the shard.
-            counting: what :meth:`counting` told.
+            counting: what :meth:`counting` told, or some of these rows only.
+            names: of the arrays: ``presets``, ``embeddings``, ``levels``, …
 
         Raises:
-            InvalidInputError: the shard is damaged.
+            InvalidInputError: the shard is damaged, or the corpus holds no such array.
         """
+        if "levels" in names:
+            self.require_levels()
         rows = self.info.rows(number)
         chosen = counting[rows.start : rows.stop]
         try:
-            stored = [np.asarray(self._array(name)[rows.start : rows.stop]) for name in ("presets", "embeddings")]
+            stored = tuple(np.asarray(self._array(name)[rows.start : rows.stop]) for name in names)
         except (OSError, ValueError, RuntimeError) as error:
             raise InvalidInputError(
                 f"{self.path}: shard {number} cannot be read ({error}); make the corpus again"
             ) from error
-        presets, embeddings = stored if chosen.all() else (column[chosen] for column in stored)
-        return presets, embeddings
+        return stored if chosen.all() else tuple(column[chosen] for column in stored)
+
+    def require_levels(self) -> None:
+        """Raise :class:`InvalidInputError` unless levels of mel bands are stored."""
+        if "levels" not in self._group:
+            raise InvalidInputError(f"{self.path}: this corpus holds no levels; make it with --keep-levels")
 
     # What went wrong
 
@@ -346,7 +366,7 @@ class Corpus:
         return everything if len(rows) == len(everything) else everything[rows]
 
 
-_STORED = ("presets", "embeddings", "attempts", "audio", "names", "origins")
+_STORED = ("presets", "embeddings", "attempts", "audio", "levels", "names", "origins")
 
 
 def _to_bytes(texts: Sequence[str]) -> NDArray[np.uint8]:

@@ -14,19 +14,30 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from synthproxy.audio.features import ESTIMATOR_MEL, ESTIMATOR_POWER_FLOOR, MelSpectrogram, decibels
+from synthproxy.audio.levels import MelLevels
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.decoding import hard_presets
 from synthproxy.synths.space import Floats, PresetSpace
 
-SAMPLE_RATE = ESTIMATOR_MEL.sample_rate
-
-_CHANNELS = (8, 16, 32, 64, 128, 256, 512)
-_FEATURES = 2048
 _SLOPE = 0.1
-_DROPOUT = 0.3
+
+
+class EstimatorSizes(BaseModel):
+    """Sizes of an estimator; the defaults are the published ones.
+
+    Args:
+        channels: of the maps after each convolution; each halves bands and frames.
+        features: of the sound, which the last layer makes a preset of.
+        dropout: share of the features that are left out of a training step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    channels: tuple[PositiveInt, ...] = Field(default=(8, 16, 32, 64, 128, 256, 512), min_length=1)
+    features: PositiveInt = 2048
+    dropout: float = Field(default=0.3, ge=0, lt=1)
 
 
 @dataclass(frozen=True)
@@ -59,30 +70,6 @@ class LevelBounds:
         return cls(low, high)
 
 
-class MelLevels(nn.Module):
-    """What an estimator sees of a sound: levels of 128 mel bands in dB, with pre-emphasis, not below −80 dB."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spectrogram = MelSpectrogram(ESTIMATOR_MEL)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Levels of whole sounds, on their device.
-
-        Args:
-            audio: float32, (batch, samples), mono, at 32 kHz, more than 513 samples.
-
-        Returns:
-            dB, (batch, 128, frames); 313 frames for 5 s.
-
-        Raises:
-            InvalidInputError: the sounds are no batch, or too short.
-        """
-        if audio.ndim != 2:
-            raise InvalidInputError(f"sounds for an estimator are (batch, samples), got {tuple(audio.shape)}")
-        return decibels(self.spectrogram(audio), floor=ESTIMATOR_POWER_FLOOR)
-
-
 class Estimator(nn.Module):
     """Maps levels of mel bands to logits of a preset, (batch, 128, frames) to (batch, one_hot_width).
 
@@ -91,15 +78,17 @@ class Estimator(nn.Module):
     Args:
         space: the preset space.
         bounds: of the training sounds' levels, which the network sees as −1 and 1.
+        sizes: of the network; by default as published.
     """
 
-    def __init__(self, space: PresetSpace, bounds: LevelBounds) -> None:
+    def __init__(self, space: PresetSpace, bounds: LevelBounds, sizes: EstimatorSizes | None = None) -> None:
         super().__init__()
         self.space = space
+        self.sizes = sizes or EstimatorSizes()
         self.levels = MelLevels()
         self.bounds: Tensor
         self.register_buffer("bounds", torch.tensor([bounds.low, bounds.high], dtype=torch.float32))
-        self.network = _network(space.one_hot_width)
+        self.network = _network(space.one_hot_width, self.sizes)
 
     def forward(self, levels: Tensor) -> Tensor:
         """Outputs for levels in dB as :class:`MelLevels` gives them; those outside the bounds are not clipped."""
@@ -143,14 +132,15 @@ class Estimator(nn.Module):
         return presets
 
 
-def _network(width: int) -> nn.Sequential:
+def _network(width: int, sizes: EstimatorSizes) -> nn.Sequential:
     """(batch, 1, bands, frames) to (batch, width), with the published initial weights."""
-    layers: list[nn.Module] = [nn.Conv2d(1, _CHANNELS[0], 5, stride=2, padding=2), nn.LeakyReLU(_SLOPE)]
-    for before, after in pairwise(_CHANNELS):
+    first, last = sizes.channels[0], sizes.channels[-1]
+    layers: list[nn.Module] = [nn.Conv2d(1, first, 5, stride=2, padding=2), nn.LeakyReLU(_SLOPE)]
+    for before, after in pairwise(sizes.channels):
         convolution = nn.Conv2d(before, after, 4, stride=2, padding=2)
         layers += [convolution, nn.LeakyReLU(_SLOPE), nn.BatchNorm2d(after)]
-    layers += [nn.Conv2d(_CHANNELS[-1], _FEATURES, 1), nn.LeakyReLU(_SLOPE), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    layers += [nn.Dropout(_DROPOUT), nn.Linear(_FEATURES, width), nn.BatchNorm1d(width)]
+    layers += [nn.Conv2d(last, sizes.features, 1), nn.LeakyReLU(_SLOPE), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers += [nn.Dropout(sizes.dropout), nn.Linear(sizes.features, width), nn.BatchNorm1d(width)]
     for layer in layers:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, a=_SLOPE, nonlinearity="leaky_relu")

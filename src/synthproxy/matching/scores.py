@@ -5,7 +5,7 @@ All sounds are mono float32 at 32 kHz; of a pair, the shorter is padded with zer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,6 +109,45 @@ class SoundScores:
         return {"per_clip": means, f"in_batches_of_{PUBLISHED_BATCH}": self.in_batches.to_dict()}
 
 
+@dataclass(frozen=True)
+class ScoredPair:
+    """A sound and its target: what the distances are made of, and every score by name."""
+
+    comparison: Comparison
+    scores: Mapping[str, float]
+
+
+def score_pair(sound: Floats, target: Floats, *, level_matched: bool = False) -> ScoredPair:
+    """Score a sound against its target, (samples,) each; see :class:`SoundScores` for the names.
+
+    Raises:
+        InvalidInputError: a sound has no samples, or some that are not finite.
+    """
+    if not all(audio.size and np.isfinite(audio).all() for audio in (sound, target)):
+        raise InvalidInputError("samples to score that are not finite, or none at all")
+    comparison = compare(sound, target, level_matched=level_matched)
+    transport = spectral_transport(sound, target)
+    scores = {
+        **Distances.of([comparison]).to_dict(),
+        "envelope_correlation": envelope_correlation(sound, target),
+        "transport": transport.averaged,
+        "transport_framewise": transport.framewise,
+    }
+    return ScoredPair(comparison, scores)
+
+
+def scores_of(pairs: Sequence[ScoredPair]) -> SoundScores:
+    """The scores of many pairs together.
+
+    Raises:
+        InvalidInputError: there are no pairs.
+    """
+    if not pairs:
+        raise InvalidInputError("there are no sounds to score")
+    by_clip = {name: np.asarray([pair.scores[name] for pair in pairs]) for name in pairs[0].scores}
+    return SoundScores(by_clip, distances_in_batches([pair.comparison for pair in pairs]))
+
+
 def score_sounds(pairs: Iterable[tuple[Floats, Floats]], *, level_matched: bool = False) -> SoundScores:
     """Score sounds against their targets; only one pair is held at a time.
 
@@ -119,26 +158,13 @@ def score_sounds(pairs: Iterable[tuple[Floats, Floats]], *, level_matched: bool 
     Raises:
         InvalidInputError: there are no pairs, or a sound has no samples or some that are not finite.
     """
-    comparisons: list[Comparison] = []
-    rows: list[dict[str, float]] = []
+    scored = []
     for number, (sound, target) in enumerate(pairs):
-        if not all(audio.size and np.isfinite(audio).all() for audio in (sound, target)):
-            raise InvalidInputError(f"pair {number} of sounds to score has samples that are not finite, or none at all")
-        comparison = compare(sound, target, level_matched=level_matched)
-        transport = spectral_transport(sound, target)
-        comparisons.append(comparison)
-        rows.append(
-            {
-                **Distances.of([comparison]).to_dict(),
-                "envelope_correlation": envelope_correlation(sound, target),
-                "transport": transport.averaged,
-                "transport_framewise": transport.framewise,
-            }
-        )
-    if not rows:
-        raise InvalidInputError("there are no sounds to score")
-    by_clip = {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
-    return SoundScores(by_clip, distances_in_batches(comparisons))
+        try:
+            scored.append(score_pair(sound, target, level_matched=level_matched))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"pair {number} of sounds: {error}") from error
+    return scores_of(scored)
 
 
 def distances_in_batches(comparisons: list[Comparison], batch: int = PUBLISHED_BATCH) -> Distances:

@@ -90,14 +90,15 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 @contextmanager
-def _opened(path: Path, form: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The open file and its description; raises what :func:`read_tensors` raises."""
+def _opened(path: Path, form: str | None = None) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The open file and its description, of any form if none is asked for; raises what :func:`read_tensors` raises."""
     if not path.is_file():
         raise InvalidInputError(f"{path}: there is no such file")
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            _require_form(path, about, form)
+            if form is not None:
+                _require_form(path, about, form)
             yield file, about
     except (SafetensorError, OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: not a whole safetensors file ({error})") from error
@@ -111,6 +112,16 @@ def _require_form(path: Path, about: Any, form: str) -> None:
             f"{path}: format version {about.get('format_version')}, but synthproxy {__version__} reads version "
             f"{FORMAT_VERSION}; use the version that wrote it ({about.get('version')})"
         )
+
+
+def checkpoint_form(path: Path) -> str:
+    """What kind of checkpoint a file is; empty for a safetensors file of another program.
+
+    Raises:
+        InvalidInputError: the file is missing, or no safetensors file.
+    """
+    with _opened(path) as (_, about):
+        return str(about.get("format", "")) if isinstance(about, dict) else ""
 
 
 def count_saved_parameters(path: Path) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.synths.base import Note
@@ -14,7 +15,7 @@ from synthproxy.synths.space import Floats, PresetSpace
 
 if TYPE_CHECKING:
     from synthproxy.corpus import Corpus, CorpusInfo
-    from synthproxy.proxies.batches import Batches
+    from synthproxy.proxies.batches import Batches, Columns
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,20 @@ class Examples:
         """Values per embedding."""
         return int(self.embeddings.shape[1])
 
+    @property
+    def columns(self) -> Columns:
+        """Presets and embeddings."""
+        return self.presets, self.embeddings
+
     def first(self, count: int) -> Examples:
         """The first so many of them."""
         return Examples(self.setting, self.presets[:count], self.embeddings[:count])
 
     @classmethod
-    def from_corpus(cls, corpus: Corpus) -> Examples:
-        """All of a corpus, in memory."""
-        return cls(Setting.of(corpus.info), corpus.presets(), corpus.embeddings())
+    def from_corpus(cls, corpus: Corpus, rows: NDArray[np.bool_] | None = None) -> Examples:
+        """All of a corpus, or the items in these rows of its arrays, (size,), in memory."""
+        chosen = slice(None) if rows is None else rows[corpus.counting()]
+        return cls(Setting.of(corpus.info), corpus.presets()[chosen], corpus.embeddings()[chosen])
 
     def identity(self) -> dict[str, Any]:
         """What tells corpora apart without reading them twice: the setting, the size, and the sums of the values."""

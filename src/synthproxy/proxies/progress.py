@@ -22,9 +22,9 @@ class ProgressLine:
         speed = f"{steps_per_second:.1f} steps/s, {steps_per_second * batch_size:,.0f} presets/s"
         self.bar.update(self.task, completed=step, speed=speed)
 
-    def validated(self, metrics: Mapping[str, float]) -> None:
+    def validated(self, scores: Mapping[str, float]) -> None:
         """Show the scores of a validation."""
-        self.bar.update(self.task, scores=f"L1 {metrics['l1']:.4f}, MRR {metrics['mrr']:.4f}")
+        self.bar.update(self.task, scores=", ".join(f"{name} {score:.4f}" for name, score in scores.items()))
 
 
 @contextmanager

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from synthproxy.errors import InvalidInputError, SynthProxyError
-from synthproxy.proxies.schedule import CosineSchedule, PlateauSchedule, RestartSchedule, Schedule
+from synthproxy.corpus.parts import Split
+from synthproxy.errors import SynthProxyError
+from synthproxy.proxies.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
+from synthproxy.proxies.schedule import RestartSchedule, Schedule
 from synthproxy.proxies.zoo import check_name, complete_sizes
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+_EVERY_EPOCH = ("training", "epochs_per_validation", 1)
 
 
 class ProxyChoice(BaseModel):
@@ -44,26 +46,39 @@ class ProxyChoice(BaseModel):
 
 
 class CorpusChoice(BaseModel):
-    """Folders of the corpora, relative to the current directory.
+    """Folders of the corpora, relative to the current directory: one to learn from and one to validate by.
 
-    ``block``: read the training corpus in blocks of about so many presets while learning from it, of which two or three
-    are in memory at a time; without it all of the corpus is.
+    ``split``: both are parts of the first, and there is no second. ``block``: read the training corpus in blocks of
+    about so many presets while learning from it, of which two or three are in memory at a time; without it all of the
+    corpus is.
     """
 
     model_config = _STRICT
     train: Path
-    validation: Path
+    split: Split | None = None
+    validation: Path | None = Field(default=None, validate_default=True)
     block: int | None = Field(default=None, ge=1)
 
+    @field_validator("validation")
+    @classmethod
+    def _either(cls, validation: Path | None, info: ValidationInfo) -> Path | None:
+        if "split" not in info.data:
+            return validation  # What is wrong with the split is said already.
+        if validation is None and info.data["split"] is None:
+            raise PydanticCustomError("missing", "missing")
+        if validation is not None and info.data["split"] is not None:
+            raise ValueError("a corpus that is split has its own; leave one of the two out")
+        return validation
 
-class Optimisation(BaseModel):
-    """What is minimised and how: AdamW on batches of presets.
+
+class Learning(BaseModel):
+    """How a network learns: AdamW on batches of presets.
 
     ``batch_size`` counts presets over all devices. Both halves of ``betas`` lie in [0, 1). ``precision`` is Fabric's.
+    Of every ``epochs_per_validation`` epochs the last is interrupted by ``validations_per_epoch`` validations.
     """
 
     model_config = _STRICT
-    loss: Literal["l1", "mse"] = "l1"
     batch_size: int = Field(default=512, ge=2)
     epochs: int = Field(default=30, ge=1)
     learning_rate: float = Field(gt=0)
@@ -71,7 +86,8 @@ class Optimisation(BaseModel):
     epsilon: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    validations_per_epoch: int = Field(default=2, ge=1)
+    validations_per_epoch: int = Field(default=1, ge=1)
+    epochs_per_validation: int = Field(default=1, ge=1)
     seed: int = Field(default=42, ge=0, lt=2**32)
 
     @field_validator("betas")
@@ -80,6 +96,13 @@ class Optimisation(BaseModel):
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError("both must lie in [0, 1)")
         return betas
+
+
+class Optimisation(Learning):
+    """How a proxy learns, and what it minimises."""
+
+    loss: Literal["l1", "mse"] = "l1"
+    validations_per_epoch: int = Field(default=2, ge=1)
 
 
 class Machine(BaseModel):
@@ -109,8 +132,10 @@ class TrainingRecipe(BaseModel):
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, as plain data for JSON."""
         data = self.model_dump(mode="json", exclude={"machine"})
-        if self.corpus.block is None:  # Left out, so that runs and studies are the same as before there were blocks.
-            del data["corpus"]["block"]
+        # Left out where they are not used, so that runs and studies are the same as before there was such a thing.
+        for section, key, unused in (("corpus", "block", None), ("corpus", "split", None), _EVERY_EPOCH):
+            if data[section][key] == unused:
+                del data[section][key]
         return data
 
 
@@ -127,122 +152,27 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
     return check_recipe(read_tables(path), path, overrides)
 
 
-def read_tables(path: Path) -> dict[str, Any]:
-    """What a TOML file holds.
-
-    Raises:
-        InvalidInputError: it cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf8"))
-    except OSError as error:
-        raise InvalidInputError(f"{path}: the recipe cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InvalidInputError(f"{path}: the recipe is not TOML ({error})") from error
-
-
-def check_recipe(data: dict[str, Any], path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
+def check_recipe(data: Tables, path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
     """The recipe that the tables of a file hold; :func:`read_recipe` tells the rest. ``data`` takes the overrides."""
-    mistakes = [mistake for text in overrides if (mistake := _override(data, text))]
-    recipe = None
-    try:
-        recipe = TrainingRecipe.model_validate(data)
-    except ValidationError as error:
-        mistakes += mistakes_of(error)
-    mistakes += _mistakes_across(data)
-    if mistakes or recipe is None:
-        raise InvalidInputError(f"{path}: {'; '.join(mistakes)}")
-    return recipe
+    return check_tables(TrainingRecipe, data, path, overrides, _mistakes_across)
 
 
-def mistakes_of(error: ValidationError) -> list[str]:
-    """Everything that a validation found, a sentence each."""
-    return [_in_words(dict(detail)) for detail in error.errors(include_url=False)]
+MAKE_CORPUS = "make it with `synthproxy generate`"
 
 
-def _override(data: dict[str, Any], text: str) -> str | None:
-    """Set one value; what is wrong with it, if anything."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip().split(".")[-1]:
-        return f"{text!r}: an override is section.key=value"
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    try:
-        put_value(data, key.strip(), parsed)
-    except ValueError as error:
-        return f"{text!r}: {error}"
-    return None
-
-
-def put_value(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value of a dotted key; in a list, the key is the place: ``training.betas.0``.
-
-    Raises:
-        ValueError: the key leads through a value.
-    """
-    *sections, last = key.split(".")
-    table: Any = data
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict | list) or (isinstance(table, list) and section != sections[-1]):
-            raise ValueError(f"{section} is a value, not a section")
-    if isinstance(table, dict):
-        table[last] = value
-    elif last.isdecimal() and int(last) < len(table):
-        table[int(last)] = value
-    else:
-        raise ValueError(f"{sections[-1]} has {len(table)} values, counted from 0")
-
-
-def _mistakes_across(data: dict[str, Any]) -> list[str]:
-    """Mistakes that concern the file system or several sections, found even where other things are wrong."""
-
-    def value(section: str, key: str) -> Any:
-        table = data.get(section)
-        return table.get(key) if isinstance(table, dict) else None
-
-    found = []
-    for key, role in (("train", "corpus"), ("validation", "corpus"), ("start_from", "proxy")):
-        path = value(role, key)
-        if isinstance(path, str) and not Path(path).exists():
-            made_by = "make it with `synthproxy generate`" if role == "corpus" else "give a checkpoint"
-            found.append(f"{role}.{key}: there is no {path}; {made_by}")
-    epochs = value("training", "epochs")
-    kind, first = value("schedule", "kind"), value("schedule", "first_cycle_epochs")
+def _mistakes_across(data: Tables) -> list[str]:
+    found = missing_files(
+        data,
+        [
+            ("corpus", "train", MAKE_CORPUS),
+            ("corpus", "validation", MAKE_CORPUS),
+            ("proxy", "start_from", "give a checkpoint"),
+        ],
+    )
+    epochs = value_in(data, "training", "epochs")
+    kind, first = value_in(data, "schedule", "kind"), value_in(data, "schedule", "first_cycle_epochs")
     if "schedule" not in data or kind == "cosine-restart":
         first = RestartSchedule.model_fields["first_cycle_epochs"].default if first is None else first
         if isinstance(epochs, int) and isinstance(first, int | float) and first > epochs:
             found.append(f"schedule.first_cycle_epochs: must be at most training.epochs ({epochs}), got {first}")
     return found
-
-
-def _in_words(detail: dict[str, Any]) -> str:
-    """One mistake that pydantic found, as a sentence that starts with the key."""
-    place = [str(part) for part in detail["loc"] if part not in ("cosine", "cosine-restart", "plateau")]
-    key, message = ".".join(place), str(detail["msg"])
-    if detail["type"] == "missing":
-        return f"{key}: missing"
-    if detail["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(place[-1], _known_keys(place[:-1]), n=1)
-        return f"{key}: no such key{f'; did you mean {close[0]}?' if close else ''}"
-    if detail["type"] == "value_error":
-        return f"{key}: {message.removeprefix('Value error, ')}"
-    if detail["type"].startswith("union_tag"):
-        return f"{key}.kind: must be 'cosine', 'cosine-restart' or 'plateau'"
-    wanted = message.removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{key}: must be {wanted}, got {detail['input']!r}"
-
-
-def _known_keys(sections: Sequence[str]) -> list[str]:
-    if not sections:
-        return list(TrainingRecipe.model_fields)
-    models: dict[str, list[type[BaseModel]]] = {
-        "proxy": [ProxyChoice],
-        "corpus": [CorpusChoice],
-        "training": [Optimisation],
-        "schedule": [RestartSchedule, CosineSchedule, PlateauSchedule],
-        "machine": [Machine],
-    }
-    return sorted({name for model in models.get(sections[0], []) for name in model.model_fields})

@@ -1,50 +1,51 @@
-"""A training run under way: its steps, validations and saves. :mod:`synthproxy.proxies.training` starts it."""
+"""A training run under way: its steps, validations and saves, whatever network it trains.
+
+:mod:`synthproxy.proxies.training` starts those of proxies.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.tensorboard import SummaryWriter
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.interruption import StopRequest
-from synthproxy.proxies.batches import Batches, TrainingExamples
-from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
-from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
-from synthproxy.proxies.examples import Examples
+from synthproxy.interruption import StopRequest, stop_on_signals
+from synthproxy.proxies.batches import Batches
 from synthproxy.proxies.progress import ProgressLine, progress_line
-from synthproxy.proxies.proxy import Proxy
-from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.run_folder import Counters, RunFolder
-from synthproxy.proxies.tokens import to_soft
-from synthproxy.proxies.zoo import make_proxy
-
-OUTPUTS_SHOWN = 16_384
-"""Embeddings that a new proxy is shown, to know where they lie."""
+from synthproxy.proxies.task import Recipe, Task
 
 Ending = Literal["finished", "time limit", "stopped"]
+Status = Ending | Literal["already finished"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How the epochs of a run fall into steps; ``validations`` are steps of an epoch, counted from 1."""
+    """How the epochs of a run fall into steps.
+
+    ``validations`` are steps of an epoch, counted from 1; only every so many epochs has them.
+    """
 
     steps_per_epoch: int
     total_steps: int
     validations: frozenset[int]
+    epochs_per_validation: int = 1
 
     @classmethod
-    def of(cls, recipe: TrainingRecipe, presets: int) -> Plan:
+    def of(cls, recipe: Recipe, presets: int) -> Plan:
         """The plan of a recipe for a corpus of so many presets; a last batch that is not full is left out."""
         options = recipe.training
         steps = presets // options.batch_size
@@ -53,68 +54,139 @@ class Plan:
                 f"training.batch_size: {options.batch_size} is more than the {presets} presets of the corpus"
             )
         count = min(options.validations_per_epoch, steps)
-        return cls(steps, steps * options.epochs, frozenset(round(steps * (k + 1) / count) for k in range(count)))
+        validations = frozenset(round(steps * (k + 1) / count) for k in range(count))
+        return cls(steps, steps * options.epochs, validations, options.epochs_per_validation)
 
     def validates_after(self, step: int) -> bool:
         """Whether a validation follows when so many steps are done."""
-        return (step - 1) % self.steps_per_epoch + 1 in self.validations
+        epoch, place = divmod(step - 1, self.steps_per_epoch)
+        return place + 1 in self.validations and (epoch + 1) % self.epochs_per_validation == 0
 
     def ends_epoch(self, step: int) -> bool:
         """Whether an epoch is over when so many steps are done."""
         return step % self.steps_per_epoch == 0
 
 
-def out_of_time(recipe: TrainingRecipe, counters: Counters) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a run ended.
+
+    Args:
+        status: ``stopped`` runs continue when the same call is made again; the others are over.
+        message: the same in a sentence.
+        run_folder: where everything is.
+        step, total_steps: how far it got.
+        seconds: time spent training, over all continuations.
+        leads: whether this is the only process of the run, or the first.
+    """
+
+    status: Status
+    message: str
+    run_folder: Path
+    step: int
+    total_steps: int
+    seconds: float
+    leads: bool = True
+
+
+def run_result(status: Status, folder: RunFolder, plan: Plan, counters: Counters) -> RunResult:
+    """How a run ended, in words too."""
+    place = f"after {counters.step} of {plan.total_steps} steps"
+    message = {
+        "finished": f"finished {place}; checkpoints are in {folder.path}",
+        "already finished": f"{folder.path}: this run is finished ({place}); nothing was done",
+        "time limit": f"time limit reached {place}; raise machine.max_minutes to continue",
+        "stopped": f"stopped {place}; the same command continues",
+    }[status]
+    return RunResult(
+        status=status,
+        message=message,
+        run_folder=folder.path,
+        step=counters.step,
+        total_steps=plan.total_steps,
+        seconds=counters.seconds,
+        leads=getattr(rank_zero_only, "rank", None) in (None, 0),
+    )
+
+
+def follow(
+    recipe: Recipe,
+    folder: RunFolder,
+    plan: Plan,
+    batches: AbstractContextManager[Batches],
+    make_task: Callable[[], Task],
+    *,
+    progress: bool | None = None,
+    stop: Callable[[int], bool] | None = None,
+) -> tuple[Status, Counters]:
+    """Run from the beginning, or from where the folder stands, to the end; which kind of end, and where.
+
+    Ctrl-C, SIGTERM and SIGUSR1 end the current step, save, and return.
+
+    Args:
+        recipe: how to train.
+        folder: of the run.
+        plan: of its steps.
+        batches: gives what is learned from, inside the block.
+        make_task: called with torch's seed set, if there is anything to do.
+        progress: show a progress bar; by default on a terminal only.
+        stop: asked after each step, with the number of steps done; when it says yes, the run is saved and stopped.
+    """
+    counters = folder.read_counters()
+    if counters.step >= plan.total_steps or _out_of_time(recipe, counters):
+        return "already finished", counters
+    with _threads(recipe.machine.threads), stop_on_signals() as request, batches as drawn:
+        run = TrainingRun.prepare(recipe, plan, folder, drawn, make_task)
+        return run.until_end(request, progress, stop), run.counters
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many threads inside the block."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _out_of_time(recipe: Recipe, counters: Counters) -> bool:
     """Whether the run has used up its time limit."""
     limit = recipe.machine.max_minutes
     return limit is not None and counters.seconds >= 60.0 * limit
 
 
-def new_proxy(recipe: TrainingRecipe, training: TrainingExamples) -> Proxy:
-    """The proxy before its first step: new, or that of the checkpoint to start from."""
-    torch.manual_seed(recipe.training.seed)
-    choice = recipe.proxy
-    proxy = make_proxy(choice.name, training.setting.space, training.dimension, **choice.sizes)
-    if choice.start_from is None:
-        proxy.fit_output(training.first(OUTPUTS_SHOWN).embeddings)
-    else:
-        start, info = load_checkpoint(choice.start_from)
-        info.setting.require_same(training.setting, f"{choice.start_from} and the training corpus")
-        if (start.name, dict(start.sizes), start.dimension) != (proxy.name, dict(proxy.sizes), proxy.dimension):
-            raise InvalidInputError(f"{choice.start_from}: is a {start.name} of other sizes than the recipe's proxy")
-        proxy.load_state_dict(start.state_dict())
-    return proxy
-
-
-def _with_shared_norms(proxy: Proxy, fabric: Fabric) -> Proxy:
+def _with_shared_norms(task: Task, fabric: Fabric) -> nn.Module:
     """Let batch norms see the whole batch where several processes have a part of it each.
 
     Raises:
         InvalidInputError: the backend cannot do that.
     """
-    if fabric.world_size == 1 or not any(isinstance(module, nn.BatchNorm1d) for module in proxy.modules()):
-        return proxy
+    network = task.network
+    if fabric.world_size == 1 or not any(isinstance(module, _BatchNorm) for module in network.modules()):
+        return network
     if fabric.device.type != "cuda":
         raise InvalidInputError(
-            f"machine.devices: {proxy.name} normalises over whole batches, which processes on a {fabric.device.type} "
+            f"machine.devices: {task.name} normalises over whole batches, which processes on a {fabric.device.type} "
             "cannot share; take one, or a proxy without batch norms (tfm, gtf)"
         )
-    shared: Proxy = nn.SyncBatchNorm.convert_sync_batchnorm(proxy)  # type: ignore[no-untyped-call]
+    shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return shared
 
 
 @dataclass
 class TrainingRun:
-    """``proxy`` and ``optimiser`` are the plain ones; ``parallel`` and ``stepper`` what Fabric made of them."""
+    """``network`` and ``optimiser`` are the plain ones; ``parallel`` and ``stepper`` what Fabric made of them."""
 
-    recipe: TrainingRecipe
+    recipe: Recipe
     plan: Plan
     folder: RunFolder
-    training: TrainingExamples
     batches: Batches
-    validation: Examples
+    task: Task
     fabric: Fabric
-    proxy: Proxy
+    network: nn.Module
     optimiser: torch.optim.AdamW
     parallel: _FabricModule
     stepper: _FabricOptimizer
@@ -123,13 +195,7 @@ class TrainingRun:
 
     @classmethod
     def prepare(
-        cls,
-        recipe: TrainingRecipe,
-        training: TrainingExamples,
-        batches: Batches,
-        validation: Examples,
-        folder: RunFolder,
-        plan: Plan,
+        cls, recipe: Recipe, plan: Plan, folder: RunFolder, batches: Batches, make_task: Callable[[], Task]
     ) -> TrainingRun:
         """Build everything, on its device, and put back what was saved."""
         options, machine = recipe.training, recipe.machine
@@ -139,32 +205,33 @@ class TrainingRun:
             )
         fabric = Fabric(accelerator=machine.accelerator, devices=machine.devices, precision=options.precision)
         fabric.launch()
-        proxy = _with_shared_norms(new_proxy(recipe, training), fabric)
+        torch.manual_seed(options.seed)
+        task = make_task()
+        network = _with_shared_norms(task, fabric)
         optimiser = torch.optim.AdamW(
-            proxy.parameters(),
+            network.parameters(),
             lr=options.learning_rate,
             betas=options.betas,
             eps=options.epsilon,
             weight_decay=options.weight_decay,
             fused=fabric.device.type in ("cpu", "cuda"),
         )
-        parallel, stepper = fabric.setup(proxy, optimiser)
-        counters = folder.load_state(proxy, optimiser)
-        loss_sum = torch.tensor(counters.loss_sum, dtype=torch.float32, device=fabric.device)
+        parallel, stepper = fabric.setup(network, optimiser)
+        task.move(fabric.device)
+        counters = folder.load_state(network, optimiser)
         return cls(
             recipe=recipe,
             plan=plan,
             folder=folder,
-            training=training,
             batches=batches,
-            validation=validation,
+            task=task,
             fabric=fabric,
-            proxy=proxy,
+            network=network,
             optimiser=optimiser,
             parallel=parallel,
             stepper=stepper,
             counters=counters,
-            loss_sum=loss_sum,
+            loss_sum=torch.tensor(counters.loss_sum, dtype=torch.float32, device=fabric.device),
         )
 
     def until_end(self, request: StopRequest, progress: bool | None, stop: Callable[[int], bool] | None) -> Ending:
@@ -176,7 +243,7 @@ class TrainingRun:
         board = SummaryWriter(str(self.folder.path), purge_step=first + 1) if leads else nullcontext()
         show = progress if leads else False
         begun = saved = time.monotonic()
-        with board as writer, progress_line(self.recipe.proxy.name, first, plan.total_steps, show) as line:
+        with board as writer, progress_line(self.task.name, first, plan.total_steps, show) as line:
             while True:
                 self._step()
                 now = time.monotonic()
@@ -198,7 +265,7 @@ class TrainingRun:
         ending: Ending | None = None
         if self.counters.step >= self.plan.total_steps:
             ending = "finished"
-        elif out_of_time(self.recipe, self.counters):
+        elif _out_of_time(self.recipe, self.counters):
             ending = "time limit"
         elif request.by or (stop is not None and stop(self.counters.step)):
             ending = "stopped"
@@ -208,28 +275,24 @@ class TrainingRun:
 
     def learning_rate(self) -> float:
         """That of the next step."""
-        peak = self.recipe.training.learning_rate
+        counters, plan, peak = self.counters, self.plan, self.recipe.training.learning_rate
         return self.recipe.schedule.learning_rate(
-            self.counters.step, peak, self.plan.steps_per_epoch, self.plan.total_steps, self.counters.l1
+            counters.step, peak, plan.steps_per_epoch, plan.total_steps, counters.watched
         )
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """This process's share of the next batch: soft presets and embeddings, on the device."""
+    def _batch(self) -> tuple[Tensor, ...]:
+        """This process's share of the next batch, on the device."""
         epoch, place = divmod(self.counters.step, self.plan.steps_per_epoch)
         share = slice(self.fabric.global_rank, None, self.fabric.world_size)
-        presets, embeddings = (
-            torch.from_numpy(values).to(self.fabric.device) for values in self.batches.batch(epoch, place, share)
-        )
-        return to_soft(self.training.setting.space, presets), embeddings
+        columns = self.batches.batch(epoch, place, share)
+        return tuple(torch.from_numpy(column).to(self.fabric.device) for column in columns)
 
     def _step(self) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        soft, embeddings = self._batch()
+        batch = self._batch()
         self.parallel.train()
-        predicted = self.parallel(soft)
-        is_l1 = self.recipe.training.loss == "l1"
-        loss = F.l1_loss(predicted, embeddings) if is_l1 else F.mse_loss(predicted, embeddings)
+        loss = self.task.loss(self.parallel, batch, self.counters.step)
         self.fabric.backward(loss)
         self.stepper.step()
         self.stepper.zero_grad()
@@ -251,51 +314,48 @@ class TrainingRun:
         return loss
 
     def _validate(self, speed: float, writer: SummaryWriter | None, line: ProgressLine) -> None:
-        """Score the proxy, note the scores, and keep it if it is the best so far."""
-        counters, options = self.counters, self.recipe.training
+        """Score the network, note the scores, and keep it if it is the best so far."""
+        counters, options, task = self.counters, self.recipe.training, self.task
         training_loss = self._training_loss()
         self.loss_sum.zero_()
         counters.loss_steps = 0
         if writer is not None:
-            predicted, true = self.proxy.embed(self.validation.presets), self.validation.embeddings
-            protocol = Protocol(metric="l1" if options.loss == "l1" else "l2")
+            scores = task.scores(counters.step)
             metrics = {
                 "step": counters.step,
                 "presets": counters.step * options.batch_size,
                 "epoch": counters.step / self.plan.steps_per_epoch,
                 "training_loss": training_loss,
-                "l1": mean_absolute_error(predicted, true),
-                "mrr": validation_score(predicted, true, protocol).mrr,
+                **scores,
                 "learning_rate": float(self.optimiser.param_groups[0]["lr"]),
                 "seconds": round(counters.seconds, 1),
                 "presets_per_second": round(speed * options.batch_size, 1),
             }
             self._note(metrics, writer)
-            line.validated(metrics)
-            counters.l1.append(metrics["l1"])
+            line.validated({name: scores[key] for key, name in task.shown.items()})
+            counters.watched.append(scores[task.watched])
         if self.fabric.world_size > 1:
-            counters.l1 = self.fabric.broadcast(counters.l1)
+            counters.watched = self.fabric.broadcast(counters.watched)
         self.fabric.barrier()
 
     def _note(self, metrics: dict[str, float], writer: SummaryWriter) -> None:
-        counters, l1, mrr = self.counters, metrics["l1"], metrics["mrr"]
+        counters = self.counters
         self.folder.append_metrics(metrics)
         for name in metrics.keys() - {"step"}:
             writer.add_scalar(name, metrics[name], counters.step)
         writer.flush()
-        if counters.best_l1 is None or l1 < counters.best_l1:
-            counters.best_l1 = l1
-            save_checkpoint(self.folder.checkpoint("best_l1"), self.proxy, self.training.setting, metrics)
-        if counters.best_mrr is None or mrr > counters.best_mrr:
-            counters.best_mrr = mrr
-            save_checkpoint(self.folder.checkpoint("best_mrr"), self.proxy, self.training.setting, metrics)
+        for name, better in self.task.best.items():
+            score, before = metrics[name], counters.best.get(name)
+            if before is None or (score < before if better == "lowest" else score > before):
+                counters.best[name] = score
+                self.task.save(self.folder.checkpoint(f"best_{name}"), metrics)
 
     def _save(self) -> None:
         """Save the moment to continue from, and the latest weights for use."""
         self._training_loss()
         if self.fabric.is_global_zero:
             self.counters.loss_sum = float(self.loss_sum)
-            self.folder.save_state(self.proxy, self.optimiser, self.counters)
+            self.folder.save_state(self.network, self.optimiser, self.counters)
             latest = self.folder.read_metrics()[-1:] or [{"step": self.counters.step}]
-            save_checkpoint(self.folder.checkpoint("last"), self.proxy, self.training.setting, latest[0])
+            self.task.save(self.folder.checkpoint("last"), latest[0])
         self.fabric.barrier()

@@ -5,7 +5,7 @@
     recipe.json          what the run is of; another recipe is refused
     metrics.jsonl        one JSON object per validation
     events.out.tfevents* the same for TensorBoard
-    last, best_l1, best_mrr  (.safetensors) checkpoints for use
+    last, best_*         (.safetensors) checkpoints for use: the latest, and the best by each score
     state.safetensors    weights, optimiser and counters of one moment, to continue from
 """
 
@@ -23,10 +23,7 @@ from torch import Tensor, nn
 from synthproxy import __version__
 from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.files import make_folder, replace_file
-from synthproxy.proxies.batches import TrainingExamples
 from synthproxy.proxies.checkpoint import FORMAT_VERSION, read_tensors, write_tensors
-from synthproxy.proxies.examples import Examples
-from synthproxy.proxies.recipe import TrainingRecipe
 
 STATE_FORM = "synthproxy-training-state"
 
@@ -39,17 +36,25 @@ class Counters:
         step: steps taken.
         seconds: time spent training, over all continuations.
         loss_sum, loss_steps: of the training loss since the last validation.
-        best_l1, best_mrr: best scores so far.
-        l1: scores of all validations so far.
+        best: best scores so far, by name.
+        watched: of all validations so far, the score that the learning rate may depend on.
     """
 
     step: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
     loss_steps: int = 0
-    best_l1: float | None = None
-    best_mrr: float | None = None
-    l1: list[float] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    watched: list[float] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Counters:
+        """What ``asdict`` made, or an earlier version, which trained proxies only."""
+        if "l1" not in data:
+            return cls(**data)
+        kept = {name: data[name] for name in ("step", "seconds", "loss_sum", "loss_steps")}
+        best = {name: data[f"best_{name}"] for name in ("l1", "mrr") if data[f"best_{name}"] is not None}
+        return cls(**kept, best=best, watched=data["l1"])
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,19 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def open(cls, path: Path, recipe: TrainingRecipe, training: TrainingExamples, validation: Examples) -> RunFolder:
+    def open(cls, path: Path, recipe: dict[str, Any], corpora: dict[str, Any]) -> RunFolder:
         """Make the folder, or check that it belongs to this recipe and these corpora.
+
+        Args:
+            path: of the folder.
+            recipe: all that the run depends on, as plain data for JSON.
+            corpora: what tells the corpora, by their role, from others, as plain data for JSON.
 
         Raises:
             IncompatibleError: it belongs to another run; the message names what differs.
             InvalidInputError: it cannot be made, or holds files of something else.
         """
-        corpora = {"train": training.identity(), "validation": validation.identity()}
-        wanted = {"recipe": recipe.identity(), "corpora": corpora}
+        wanted = {"recipe": recipe, "corpora": corpora}
         file = path / "recipe.json"
         if file.is_file():
             try:
@@ -87,7 +96,7 @@ class RunFolder:
         return cls(path)
 
     def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint ``last``, ``best_l1`` or ``best_mrr``."""
+        """Path of the checkpoint ``last`` or ``best_`` with the name of a score."""
         return self.path / f"{name}.safetensors"
 
     @property
@@ -140,7 +149,7 @@ class RunFolder:
         """Where the run stands; at its beginning when nothing was saved yet."""
         if not self.state.is_file():
             return Counters()
-        return Counters(**read_tensors(self.state, STATE_FORM)[1]["counters"])
+        return Counters.from_dict(read_tensors(self.state, STATE_FORM)[1]["counters"])
 
     def load_state(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> Counters:
         """Put back the moment that was saved, and say where the run stands."""
@@ -161,7 +170,7 @@ class RunFolder:
         torch.set_rng_state(saved["cpu"])
         if "cuda" in saved and torch.cuda.is_available():
             torch.cuda.set_rng_state(saved["cuda"])
-        return Counters(**about["counters"])
+        return Counters.from_dict(about["counters"])
 
 
 def _is_used(folder: Path) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from synthproxy.corpus import Corpus
 from synthproxy.corpus.store import SHARD
+from synthproxy.proxies.batches import Columns
 from synthproxy.proxies.examples import Examples, Setting
-from synthproxy.synths.space import Floats
+
+ReadShards = Callable[[NDArray[np.int64], int], Columns]
+"""Reads the items of some shards, of which there are so many, in their order."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ class StreamedExamples:
     block: int
 
     @classmethod
-    def from_corpus(cls, corpus: Corpus, block: int) -> StreamedExamples:
-        """All of a corpus, nothing of which is read yet."""
-        return cls(Setting.of(corpus.info), corpus, corpus.counting(), block)
+    def from_corpus(cls, corpus: Corpus, block: int, rows: NDArray[np.bool_] | None = None) -> StreamedExamples:
+        """All of a corpus, or the items in these rows of its arrays, (size,); nothing is read yet."""
+        return cls(Setting.of(corpus.info), corpus, corpus.counting() if rows is None else rows, block)
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.counting))
@@ -51,31 +54,15 @@ class StreamedExamples:
 
     def identity(self) -> dict[str, Any]:
         """What tells corpora apart without reading them: what they are made of, and how many items there are."""
-        info = self.corpus.info
-        return {
-            "setting": self.setting.to_dict(),
-            "size": len(self),
-            "kind": info.kind,
-            "seed": info.seed,
-            "first": info.first,
-            "items": info.size,
-            "source_digest": info.source_digest,
-            "rendering": asdict(info.rendering),
-            "mode": info.repeatability.mode if info.repeatability else None,
-        }
+        return unread_identity(self.corpus, len(self))
 
-    @contextmanager
-    def batches(self, size: int, seed: int) -> Iterator[StreamedBatches]:
+    def batches(self, size: int, seed: int) -> AbstractContextManager[StreamedBatches]:
         """Batches of so many presets; a thread reads ahead inside the block."""
-        reader = ThreadPoolExecutor(1, thread_name_prefix="blocks")
-        try:
-            yield StreamedBatches(self, size, seed, reader)
-        finally:
-            reader.shutdown(cancel_futures=True)
+        return streamed_batches(lambda *shards: self.read(*shards).columns, self.counting, self.block, size, seed)
 
     def first(self, count: int) -> Examples:
         """The first so many of them, in memory."""
-        ends = np.cumsum(np.add.reduceat(self.counting, np.arange(0, len(self.counting), SHARD), dtype=np.int64))
+        ends = np.cumsum(items_of_shards(self.counting))
         shards = min(int(np.searchsorted(ends, count)) + 1, len(ends))
         return self.read(np.arange(shards), int(ends[shards - 1])).first(count)
 
@@ -93,6 +80,22 @@ class StreamedExamples:
             rows = slice(first, first := first + len(some_presets))
             presets[rows], embeddings[rows] = some_presets, some_embeddings
         return Examples(self.setting, presets, embeddings)
+
+
+def unread_identity(corpus: Corpus, size: int) -> dict[str, Any]:
+    """What tells a corpus, of which so many items are used, from others without reading it, as plain data for JSON."""
+    info = corpus.info
+    return {
+        "setting": Setting.of(info).to_dict(),
+        "size": size,
+        "kind": info.kind,
+        "seed": info.seed,
+        "first": info.first,
+        "items": info.size,
+        "source_digest": info.source_digest,
+        "rendering": asdict(info.rendering),
+        "mode": info.repeatability.mode if info.repeatability else None,
+    }
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,30 @@ class BlockOrder:
 class Block:
     """Examples, and the order in which they are learned from: (n,)."""
 
-    examples: Examples
+    columns: Columns
     order: NDArray[np.int64]
+
+
+@contextmanager
+def streamed_batches(
+    read: ReadShards, counting: NDArray[np.bool_], block: int, size: int, seed: int
+) -> Iterator[StreamedBatches]:
+    """Batches of ``size`` presets in blocks of about ``block``; a thread reads ahead inside the ``with``.
+
+    Args:
+        read: reads the items of shards.
+        counting: which rows of the corpus are learned from, (size,).
+    """
+    reader = ThreadPoolExecutor(1, thread_name_prefix="blocks")
+    try:
+        yield StreamedBatches(read, items_of_shards(counting), block, size, seed, reader)
+    finally:
+        reader.shutdown(cancel_futures=True)
+
+
+def items_of_shards(counting: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many rows count in each shard: (size,) to (shards,)."""
+    return np.add.reduceat(counting, np.arange(0, len(counting), SHARD), dtype=np.int64)
 
 
 class StreamedBatches:
@@ -136,14 +161,21 @@ class StreamedBatches:
     meanwhile; and a third where one gives way to another.
     """
 
-    def __init__(self, examples: StreamedExamples, size: int, seed: int, reader: ThreadPoolExecutor) -> None:
-        self.examples, self.size, self.seed, self._reader = examples, size, seed, reader
-        shards = np.arange(0, len(examples.counting), SHARD)
-        self._counts = np.add.reduceat(examples.counting, shards, dtype=np.int64)
+    def __init__(
+        self,
+        read: ReadShards,
+        counts: NDArray[np.int64],
+        block: int,
+        size: int,
+        seed: int,
+        reader: ThreadPoolExecutor,
+    ) -> None:
+        self.block, self.size, self.seed, self._reader = block, size, seed, reader
+        self._read_shards, self._counts = read, counts
         self._orders: dict[int, BlockOrder] = {}
         self._reads: dict[tuple[int, int], Future[Block]] = {}
 
-    def batch(self, epoch: int, place: int, share: slice = slice(None)) -> tuple[Floats, Floats]:
+    def batch(self, epoch: int, place: int, share: slice = slice(None)) -> Columns:
         """See :class:`~synthproxy.proxies.batches.Batches`.
 
         Raises:
@@ -151,19 +183,18 @@ class StreamedBatches:
         """
         order = self._order(epoch)
         at, end = place * self.size, (place + 1) * self.size
-        presets, embeddings = [], []
+        parts: list[Columns] = []
         while at < end:
             number = order.block_at(at)
             block = self._block(epoch, number)
             rows = block.order[at - order.starts[number] : end - order.starts[number]]
-            presets.append(block.examples.presets[rows])
-            embeddings.append(block.examples.embeddings[rows])
+            parts.append(tuple(column[rows] for column in block.columns))
             at += len(rows)
-        return np.concatenate(presets)[share], np.concatenate(embeddings)[share]
+        return tuple(np.concatenate(column)[share] for column in zip(*parts, strict=True))
 
     def _order(self, epoch: int) -> BlockOrder:
         if epoch not in self._orders:
-            self._orders = {epoch: BlockOrder.of(self._counts, self.examples.block, self.seed, epoch)}
+            self._orders = {epoch: BlockOrder.of(self._counts, self.block, self.seed, epoch)}
         return self._orders[epoch]
 
     def _block(self, epoch: int, number: int) -> Block:
@@ -174,8 +205,8 @@ class StreamedBatches:
         return self._reads[epoch, number].result()
 
     def _read(self, epoch: int, number: int) -> Block:
-        order = BlockOrder.of(self._counts, self.examples.block, self.seed, epoch)
+        order = BlockOrder.of(self._counts, self.block, self.seed, epoch)
         count = int(order.starts[number + 1] - order.starts[number])
         # Counted from 1: for a generator (seed, epoch, 0) is the same as (seed, epoch), which orders the shards.
         rows = np.random.default_rng((self.seed, epoch, number + 1)).permutation(count)
-        return Block(self.examples.read(order.shards[number], count), rows)
+        return Block(self._read_shards(order.shards[number], count), rows)

@@ -6,47 +6,25 @@ that was killed and continued ends with the same bits as one that was not (same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import torch
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.interruption import stop_on_signals
 from synthproxy.proxies.batches import TrainingExamples
 from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.learning import ProxyTask, new_proxy
 from synthproxy.proxies.recipe import CorpusChoice, TrainingRecipe
-from synthproxy.proxies.run import Ending, Plan, TrainingRun, out_of_time
-from synthproxy.proxies.run_folder import Counters, RunFolder
+from synthproxy.proxies.run import Plan, RunResult, follow, run_result
+from synthproxy.proxies.run_folder import RunFolder
 
 
-@dataclass(frozen=True)
-class TrainingResult:
-    """How a run ended.
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult(RunResult):
+    """How the run of a proxy ended, and its best validation scores; nothing before the first validation."""
 
-    Args:
-        status: ``stopped`` runs continue when the same call is made again; the others are over.
-        message: the same in a sentence.
-        run_folder: where everything is.
-        step, total_steps: how far it got.
-        seconds: time spent training, over all continuations.
-        best_l1, best_mrr: best validation scores; nothing before the first validation.
-        leads: whether this is the only process of the run, or the first.
-    """
-
-    status: Ending | Literal["already finished"]
-    message: str
-    run_folder: Path
-    step: int
-    total_steps: int
-    seconds: float
     best_l1: float | None
     best_mrr: float | None
-    leads: bool = True
 
 
 def train(
@@ -78,14 +56,23 @@ def open_corpora(choice: CorpusChoice) -> tuple[TrainingExamples, Examples]:
     """What to learn from, in memory or to be read in blocks, and what to validate on.
 
     Raises:
-        InvalidInputError: a corpus is not there, or unfinished.
+        InvalidInputError: a corpus is not there, is unfinished, or cannot be split as asked.
     """
     from synthproxy.corpus import Corpus
+    from synthproxy.corpus.parts import rows_of_parts
     from synthproxy.proxies.streaming import StreamedExamples
 
     corpus = Corpus.open(choice.train)
-    block = choice.block
-    training = Examples.from_corpus(corpus) if block is None else StreamedExamples.from_corpus(corpus, block)
+    rows = rows_of_parts(corpus, choice.split) if choice.split else None
+    learned, block = rows["train"] if rows else None, choice.block
+    training: TrainingExamples
+    if block is None:
+        training = Examples.from_corpus(corpus, learned)
+    else:
+        training = StreamedExamples.from_corpus(corpus, block, learned)
+    if rows:
+        return training, Examples.from_corpus(corpus, rows["validation"])
+    assert choice.validation is not None, "the recipe has either"
     return training, Examples.from_corpus(Corpus.open(choice.validation))
 
 
@@ -106,49 +93,14 @@ def train_on_examples(
             f"{len(validation)} with {validation.dimension}"
         )
     plan = Plan.of(recipe, len(training))
-    folder = RunFolder.open(run_folder, recipe, training, validation)
-    counters = folder.read_counters()
-    if counters.step >= plan.total_steps or out_of_time(recipe, counters):
-        return _result("already finished", folder, plan, counters)
-    with (
-        _threads(recipe.machine.threads),
-        stop_on_signals() as request,
-        training.batches(recipe.training.batch_size, recipe.training.seed) as batches,
-    ):
-        run = TrainingRun.prepare(recipe, training, batches, validation, folder, plan)
-        return _result(run.until_end(request, progress, stop), folder, plan, run.counters)
+    corpora = {"train": training.identity(), "validation": validation.identity()}
+    folder = RunFolder.open(run_folder, recipe.identity(), corpora)
 
+    def make_task() -> ProxyTask:
+        return ProxyTask(new_proxy(recipe, training), recipe.training.loss, training.setting, validation)
 
-def _result(
-    status: Ending | Literal["already finished"], folder: RunFolder, plan: Plan, counters: Counters
-) -> TrainingResult:
-    place = f"after {counters.step} of {plan.total_steps} steps"
-    message = {
-        "finished": f"finished {place}; checkpoints are in {folder.path}",
-        "already finished": f"{folder.path}: this run is finished ({place}); nothing was done",
-        "time limit": f"time limit reached {place}; raise machine.max_minutes to continue",
-        "stopped": f"stopped {place}; the same command continues",
-    }[status]
-    return TrainingResult(
-        status,
-        message,
-        folder.path,
-        counters.step,
-        plan.total_steps,
-        counters.seconds,
-        counters.best_l1,
-        counters.best_mrr,
-        leads=getattr(rank_zero_only, "rank", None) in (None, 0),
-    )
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads inside the block."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    options = recipe.training
+    batches = training.batches(options.batch_size, options.seed)
+    status, counters = follow(recipe, folder, plan, batches, make_task, progress=progress, stop=stop)
+    ended, best = run_result(status, folder, plan, counters), counters.best
+    return TrainingResult(**vars(ended), best_l1=best.get("l1"), best_mrr=best.get("mrr"))

@@ -21,8 +21,9 @@ from synthproxy.errors import InvalidInputError, SynthProxyError, UnavailableErr
 from synthproxy.files import make_folder, replace_file
 from synthproxy.proxies.batches import TrainingExamples
 from synthproxy.proxies.examples import Examples
-from synthproxy.proxies.recipe import TrainingRecipe, check_recipe, mistakes_of, read_tables
-from synthproxy.proxies.recipe import put_value as put
+from synthproxy.proxies.recipe import TrainingRecipe, check_recipe
+from synthproxy.proxies.recipe_tables import mistakes_of, read_tables
+from synthproxy.proxies.recipe_tables import put_value as put
 from synthproxy.proxies.run_folder import RunFolder
 from synthproxy.proxies.training import open_corpora, train_on_examples
 
@@ -116,7 +117,7 @@ def read_tuning(path: Path) -> tuple[TuningRecipe, dict[str, Any]]:
     try:
         tuning = TuningRecipe.model_validate(own)
     except ValidationError as error:
-        raise InvalidInputError(f"{path}: {'; '.join(mistakes_of(error))}") from error
+        raise InvalidInputError(f"{path}: {'; '.join(mistakes_of(error, TuningRecipe))}") from error
     tables = check_recipe(tables, path).model_dump(mode="json")
     for key, values in tuning.search.items():
         tried = values.choices if isinstance(values, Choice) else [values.low, values.high]
@@ -177,8 +178,10 @@ def tune(
 def _keep_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Note what the study is of; raise if the folder is that of another."""
     file, text = folder / "tuning.json", json.dumps(settings, indent=1) + "\n"
-    if file.is_file() and file.read_text(encoding="utf8") != text:
-        raise InvalidInputError(f"{folder} holds a study of another recipe; choose another folder")
+    if file.is_file():
+        if json.loads(file.read_text(encoding="utf8")) != json.loads(text):
+            raise InvalidInputError(f"{folder} holds a study of another recipe; choose another folder")
+        return
     replace_file(file, text)
 
 

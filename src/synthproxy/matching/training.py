@@ -1,0 +1,31 @@
+"""Training by any recipe: its tables tell whether it is that of a proxy or of an estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from synthproxy.matching.estimator_recipe import check_estimator_recipe, is_estimator_recipe
+from synthproxy.matching.estimator_training import train_estimator
+from synthproxy.proxies.recipe import check_recipe
+from synthproxy.proxies.recipe_tables import read_tables
+from synthproxy.proxies.run import RunResult
+from synthproxy.proxies.training import train
+
+
+def train_by_recipe(path: Path, run_folder: Path, overrides: Sequence[str] = ()) -> RunResult:
+    """Train a proxy or, if the recipe has a table ``estimator``, an estimator.
+
+    Args:
+        path: a TOML file.
+        run_folder: made if need be; the same call on the same folder continues.
+        overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
+
+    Raises:
+        InvalidInputError: naming every mistake of the recipe; see also :func:`~synthproxy.proxies.training.train` and
+            :func:`~synthproxy.matching.estimator_training.train_estimator`.
+    """
+    tables = read_tables(path)
+    if is_estimator_recipe(tables):
+        return train_estimator(check_estimator_recipe(tables, path, overrides), run_folder)
+    return train(check_recipe(tables, path, overrides), run_folder)
