@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from synthproxy.audio.io import write_audio
+from synthproxy.cli.program import app
 from synthproxy.corpus import Corpus
 from synthproxy.synths import Note, get_synth
 
@@ -40,10 +41,7 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
     assert Path("match/index.html").exists()
 
 
-PAGES = (
-    "README.md",
-    *(f"docs/{name}.md" for name in ("quickstart", "evaluation", "estimators", "concepts", "decisions", "add-a-synth")),
-)
+PAGES = ("README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -52,6 +50,20 @@ def test_every_link_to_a_file_leads_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", text)
     broken = [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()]
     assert not broken
+
+
+def test_every_command_of_the_paper_is_one_and_its_recipe_is_there():
+    lines = [line for _, text in blocks("docs/reproduce-the-paper.md") for line in text.strip().splitlines()]
+    named = set()
+    for line in lines:
+        assert line.startswith("synthproxy ")
+        app.parse_args(line.removeprefix("synthproxy "), exit_on_error=False, print_error=False)
+        named |= {word for word in line.split() if word.startswith("recipes/")}
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert len(named) > 6
+    assert not missing
+    lacking = [name for name in named if not (ROOT / name.replace(".toml", "-laptop.toml")).exists()]
+    assert not lacking
 
 
 def test_readme_commands_exist(command):
