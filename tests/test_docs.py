@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from synthproxy.audio.io import write_audio
 from synthproxy.cli.program import app
 from synthproxy.corpus import Corpus
-from synthproxy.synths import Note, get_synth
+from synthproxy.synths import NamedPreset, Note, get_synth
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -39,6 +40,27 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
                 assert outcome.out
     assert Path("found/best.syx").exists()
     assert Path("match/index.html").exists()
+
+
+def test_matching_page_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    synth = get_synth("dexed")
+    drawn = synth.space.sample(np.random.default_rng(21), 300)
+    loud = drawn[np.argsort(-synth.loudness_bound(drawn, Note(), 1.0, 32_000))[:20]]
+    for name, pitch in (("sound", 60), ("low", 48), ("middle", 60), ("high", 72)):
+        write_audio(f"{name}.wav", synth.render(loud[0], Note(pitch, 100, 0.3), 0.5, 32_000), 32_000)
+    Path("voices").mkdir()
+    presets = [NamedPreset(preset, f"VOICE {number}", "") for number, preset in enumerate(loud)]
+    synth.write_presets(Path("my.syx"), presets[1:2])
+    synth.write_presets(Path("voices/own.syx"), presets)
+    for _, text in blocks("docs/matching.md"):
+        for line in text.strip().splitlines():
+            assert line.startswith("synthproxy ")
+            outcome = command(line.removeprefix("synthproxy "))
+            assert outcome.code == 0, outcome.err
+            assert outcome.out
+    assert len(get_synth("dexed").read_presets(Path("matches.syx"))) == 32
+    assert Path("found/instrument/best-note-3.wav").exists()
 
 
 PAGES = ("README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))

@@ -9,6 +9,7 @@ import torch
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, Rendering, generate
 from synthproxy.matching.estimator_recipe import EstimatorRecipe
+from synthproxy.matching.proposer_recipe import ProposerRecipe
 from synthproxy.proxies.checkpoint import save_checkpoint
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.zoo import make_proxy
@@ -85,5 +86,41 @@ def make_recipe(heard_corpus: Corpus, proxy_checkpoint: Path) -> Callable[..., E
             "machine": {"accelerator": "cpu", "threads": 1},
         }
         return EstimatorRecipe.model_validate({key: data[key] | changes.get(key, {}) for key in data})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def noted_corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Corpora of the real engine at two notes, to learn from and to validate by, in short clips."""
+    folder: Path = tmp_path_factory.mktemp("noted")
+    synth, model = get_synth("dexed-paper"), get_audio_model("mel@4")
+    sizes = {"low": (48, 96), "high": (72, 64), "low-validation": (48, 24), "high-validation": (72, 16)}
+    for seed, (name, (pitch, size)) in enumerate(sizes.items()):
+        rendering = Rendering(note=Note(pitch, 100, 0.1), seconds=0.2, fade=0.05)
+        generate(folder / name, synth, model, size=size, seed=seed, rendering=rendering, workers=1)
+    return {name: folder / name for name in sizes}
+
+
+@pytest.fixture
+def make_proposer_recipe(noted_corpora: dict[str, Path]) -> Callable[..., ProposerRecipe]:
+    """A recipe for a run of 3 epochs of 5 steps, with changes by section."""
+
+    def make(**changes: dict[str, object]) -> ProposerRecipe:
+        data: dict[str, dict[str, object]] = {
+            "proposer": {
+                "tokens": 2, "width": 16, "layers": 1, "heads": 2, "feed_forward": 16, "pieces": 4, "hidden": 8,
+            },
+            "corpus": {
+                "train": (noted_corpora["low"], noted_corpora["high"]),
+                "validation": (noted_corpora["low-validation"], noted_corpora["high-validation"]),
+            },
+            "training": {
+                "batch_size": 32, "epochs": 3, "learning_rate": 1e-2, "gradient_clip": 1.0, "noise": 0.1,
+            },
+            "schedule": {"kind": "cosine", "warmup_steps": 3},
+            "machine": {"accelerator": "cpu", "threads": 1},
+        }  # fmt: skip
+        return ProposerRecipe.model_validate({key: data[key] | changes.get(key, {}) for key in data})
 
     return make

@@ -62,6 +62,9 @@ def test_the_identity_leaves_out_the_machine_only(write):
     one = read_estimator_recipe(write(GOOD), ["machine.threads=1"]).identity()
     assert one == read_estimator_recipe(write(GOOD)).identity()
     assert one != read_estimator_recipe(write(GOOD), ["corpus.split.seed=1"]).identity()
+    assert "gradient_clip" not in one["training"]  # Runs from before there was such a thing are the same.
+    clipped = read_estimator_recipe(write(GOOD), ["training.gradient_clip=1.0"]).identity()
+    assert clipped["training"]["gradient_clip"] == 1
 
 
 BAD = """

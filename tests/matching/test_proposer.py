@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.codes import FINEST, PresetCode
-from synthproxy.matching.proposer import Drawing, Hearing, Proposer, hide, note_values
+from synthproxy.matching.proposer import Drawing, Given, Hearing, Proposer, hide, note_values
 from synthproxy.proxies.tokens import SoftLayout, to_soft
 from synthproxy.proxies.wiring import WIRED_GROUPS
 from synthproxy.synths import Kind, Note, Parameter, PresetSpace, get_synth
@@ -141,6 +141,45 @@ def test_it_learns_to_draw_presets_that_depend_on_the_sound():
     difference = (heard(drawn) - heard(target)).abs()
     assert (difference.max(dim=1).values < 0.2).float().mean() > 0.6
     assert 0.25 < (drawn[:, 0] > drawn[:, 2]).mean() < 0.75  # Both orders, seldom two of the same.
+
+
+@pytest.mark.parametrize("locks_the_algorithm", [True, False])
+def test_given_values_are_kept_and_heeded(space, locks_the_algorithm):
+    proposer, generator = small(space), np.random.default_rng(0)
+    presets = space.sample(generator, 2)
+    known = np.array([parameter.group == "operators.2" for parameter in space.free])
+    algorithm = [parameter.name for parameter in space.free].index("algorithm")
+    known[algorithm] = locks_the_algorithm
+    drawn = [
+        proposer.draw(torch.ones(24), Note(), 8, np.random.default_rng(1), Drawing(steps=4), Given(preset, known))
+        for preset in presets
+    ]
+    for preset, found in zip(presets, drawn, strict=True):
+        space.validate(found)
+        assert (found[:, known] == preset[known]).all()
+        assert (found[:, ~known] != preset[~known]).any(axis=1).all()
+        assert len(np.unique(found, axis=0)) == 8
+    # The same draws, but for what is given.
+    assert (drawn[0][:, ~known] != drawn[1][:, ~known]).any()
+
+
+def test_all_given_leaves_nothing_to_draw_and_nothing_given_all(space):
+    proposer, preset = small(space), space.sample(np.random.default_rng(0), 1)[0]
+    everything = Given(preset, np.ones(space.size, dtype=bool))
+    found = proposer.draw(torch.ones(24), Note(), 3, np.random.default_rng(1), Drawing(steps=2), everything)
+    np.testing.assert_array_equal(found, np.repeat(preset[None], 3, axis=0))
+    nothing = Given(preset, np.zeros(space.size, dtype=bool))
+    drawn = [
+        proposer.draw(torch.ones(24), Note(), 3, np.random.default_rng(1), Drawing(steps=2), given)
+        for given in (nothing, None)
+    ]
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_a_given_preset_must_be_one_of_the_space(space):
+    given = Given(np.full(space.size, 0.123456, dtype=np.float32), np.ones(space.size, dtype=bool))
+    with pytest.raises(InvalidInputError, match="cannot be"):
+        small(space).draw(torch.ones(24), Note(), 1, np.random.default_rng(0), given=given)
 
 
 def test_shares_that_are_known_in_training_are_of_every_size(space):

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from synthproxy.cli.options import Clip, Fast, Files, Json, Output, Weights, synth_called
-from synthproxy.report.printing import print_result
+from synthproxy.report.printing import print_json, print_result
 
 
 def generate(
@@ -129,6 +129,46 @@ def import_(
             progress=progress,
         )
     print_result(out, asdict(result), json)
+
+
+def bank(
+    files: Files,
+    *,
+    synth: str = "dexed",
+    out: Output,
+    pitch: Annotated[list[int] | None, Parameter(negative="")] = None,
+    workers: int | None = None,
+    fast: Fast = False,
+    json: Json = False,
+) -> None:
+    """Make a bank of your own presets, for matches to start from.
+
+    Parameters
+    ----------
+    files:
+        Preset files, or folders of them.
+    synth:
+        Synth they are for, or a definition file (.toml).
+    out:
+        Folder of the bank, for match --bank.
+    pitch:
+        MIDI pitches that presets are heard at; 36, 60 and 84 by default.
+    workers:
+        Threads; all cores by default.
+    """
+    from synthproxy.audio.registry import get_audio_model
+    from synthproxy.corpus.bank import PITCHES, make_bank
+    from synthproxy.progress import counting
+
+    source, model = synth_called(synth, fast), get_audio_model("mel")
+    with counting("sounds") as progress:
+        made = make_bank(out, files, source, model, pitches=pitch or PITCHES, workers=workers, progress=progress)
+    if json:
+        print_json({str(at): asdict(result) for at, result in made.items()})
+        return
+    found = next(iter(made.values())).found
+    sounds = ", ".join(f"{result.kept:,} heard at pitch {at}" for at, result in made.items())
+    print(f"{out}: {found:,} presets, of these {sounds}")
 
 
 def merge(parts: Files, *, out: Output) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from synthproxy.cli.options import Fast, Json, Output
+from synthproxy.cli.options import Fast, Files, Json, Output
 from synthproxy.report.printing import print_json, print_rows
 
 
@@ -27,16 +28,21 @@ def demo(*, out: Output = Path("demo"), seconds_per_match: float = 20.0) -> None
 
 
 def match(
-    target: Path,
+    target: Files,
     *,
     synth: str = "dexed",
     seconds: float | None = None,
     renders: int | None = None,
     out: Output,
     top: int = 5,
-    corpus: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    corpus: Annotated[list[Path] | None, Parameter(name=["--corpus", "--bank"], negative="")] = None,
     proxy: Path | None = None,
-    pitch: int | None = None,
+    proposer: Path | None = None,
+    lock: Annotated[list[str] | None, Parameter(negative="")] = None,
+    start: Path | None = None,
+    start_number: int = 1,
+    near: float = 1.0,
+    pitch: Annotated[list[int] | None, Parameter(negative="")] = None,
     duration: float | None = None,
     velocity: int = 100,
     seed: int = 0,
@@ -48,7 +54,7 @@ def match(
     Parameters
     ----------
     target:
-        A sound file with one note.
+        A sound file with one note; several are notes of one instrument, and one preset is found for all.
     synth:
         Synth to find presets of, or a definition file (.toml).
     seconds:
@@ -60,11 +66,23 @@ def match(
     top:
         Number of presets returned.
     corpus:
-        Corpora to retrieve candidates from.
+        Banks, or other corpora, to retrieve candidates from.
     proxy:
         Checkpoint of a trained proxy to look through made-up presets with.
+    proposer:
+        Checkpoint of a trained proposer to draw candidates from.
+    lock:
+        A parameter or a group of them that keeps its value of the preset in --start, or the synth's default: lfo,
+        operators.3, 'op?_detune'.
+    start:
+        A preset file to begin from.
+    start_number:
+        Which preset of that file, from 1.
+    near:
+        How far from it numerical parameters may move, as a part of their range up to 1; below 1, switches and
+        categories stay as they are. Anywhere by default.
     pitch:
-        MIDI pitch of the target, if it should not be estimated.
+        MIDI pitch of the target, if it should not be estimated; for several sounds, one for each.
     duration:
         Seconds its key was held, if they should not be estimated.
     velocity:
@@ -74,19 +92,27 @@ def match(
     """
     from synthproxy.report.match_folder import MatchOrder, run_match
 
+    pitches = pitch or []
     order = MatchOrder(
-        target,
+        target[0],
         synth,
         seconds=60.0 if seconds is None and renders is None else seconds,
         renders=renders,
         top=top,
         corpora=corpus or (),
         proxy=proxy,
-        pitch=pitch,
+        proposer=proposer,
+        pitch=pitches[0] if pitches else None,
         duration=duration,
         velocity=velocity,
         seed=seed,
         fast=fast,
+        others=target[1:],
+        other_pitches=pitches[1:],
+        lock=lock or (),
+        start=start,
+        start_number=start_number,
+        near=near,
     )
     content = run_match(order, out)
     if json:
@@ -101,5 +127,25 @@ def match(
         }
         for row in content["candidates"]
     ]
-    print_rows(f"Matches of {target.name}", rows, False)
+    print_rows(f"Matches of {', '.join(path.name for path in target)}", rows, False)
+    if content["mattered"] and content["mattered"]["words"]:
+        print(f"What makes the sound of the best: {content['mattered']['words']}")
     print(f"Listen: {(out / 'index.html').resolve()}")
+
+
+def collect(matches: Files, *, out: Output, synth: str | None = None, json: Json = False) -> None:
+    """Put the best presets of up to 32 matches into one bank file.
+
+    Parameters
+    ----------
+    matches:
+        Folders of matches, or folders of such folders.
+    out:
+        The bank (.syx for Dexed); its ending says in which form.
+    synth:
+        Synth they are for, or a definition file (.toml), if the matches do not tell.
+    """
+    from synthproxy.report.match_bank import collect_matches
+
+    rows = [{"number": number, **asdict(one)} for number, one in enumerate(collect_matches(matches, out, synth), 1)]
+    print_rows(f"{out}: {len(rows)} presets", rows, json)

@@ -22,8 +22,9 @@ app = App(
 
 for _command in (
     *(matching.demo, catalogue.synths, catalogue.audio_models, catalogue.proxies, sounds.inspect, sounds.render),
-    *(sounds.convert, sounds.embed, sounds.distance, corpora.generate, corpora.import_, corpora.merge),
-    *(proxies.train, proxies.tune, proxies.evaluate, proxies.report, ranking.rank_audio_models, matching.match),
+    *(sounds.convert, sounds.embed, sounds.distance, corpora.generate, corpora.import_, corpora.bank, corpora.merge),
+    *(proxies.train, proxies.tune, proxies.evaluate, proxies.report, ranking.rank_audio_models),
+    *(matching.match, matching.collect),
 ):
     app.command(_command, name=_command.__name__.rstrip("_").replace("_", "-"))
 

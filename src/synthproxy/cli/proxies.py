@@ -1,4 +1,4 @@
-"""Commands that train proxies and estimators, and judge them."""
+"""Commands that train proxies, estimators and proposers, and judge them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def train(
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="", help="section.key=value")] = None,
     json: Json = False,
 ) -> None:
-    """Train a proxy or an estimator by a recipe; the same command continues one that was interrupted.
+    """Train a proxy, an estimator or a proposer by a recipe; the same command continues one that was interrupted.
 
     Parameters
     ----------
     recipe:
-        A TOML file; one with a table [estimator] trains an estimator.
+        A TOML file; one with a table [estimator] trains an estimator, one with [proposer] a proposer.
     out:
         Run folder; runs/ and the recipe's name by default.
     """

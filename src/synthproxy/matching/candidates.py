@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthproxy.errors import FailedRenderError
+from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.distances import SAMPLE_RATE, SearchDistance
+from synthproxy.matching.target import FurtherNote
 from synthproxy.synths import Note, Synth
 from synthproxy.synths.space import Floats
 
@@ -24,8 +26,8 @@ class Candidate:
 
     Args:
         preset: (free,).
-        origin: where it came from: ``retrieval``, ``random``, ``search``, ``refinement``.
-        distance: search distance from the target; infinite until it has been rendered.
+        origin: where it came from: ``retrieval``, ``proxy``, ``proposer``, ``random``, ``search``, ``refinement``.
+        distance: search distance from the target, the mean over its notes; infinite until it has been rendered.
         gain: factor that brings its sound to the target's level.
     """
 
@@ -48,13 +50,25 @@ class Bench:
 
     Args:
         target: mono float32 at 32 kHz.
+        further: other notes that the same preset has to meet; the distance is the mean over all.
+        bounds: where candidates may be; every one is brought there before it is rendered.
     """
 
-    def __init__(self, synth: Synth, target: NDArray[np.float32], workers: int | None = None) -> None:
-        self.synth, self.target = synth, target
+    def __init__(
+        self,
+        synth: Synth,
+        target: NDArray[np.float32],
+        workers: int | None = None,
+        *,
+        further: Sequence[FurtherNote] = (),
+        bounds: Bounds | None = None,
+    ) -> None:
+        self.synth, self.target, self.further = synth, target, further
+        self.bounds = bounds or Bounds.of(synth.space)
+        self.targets = [target, *(other.audio for other in further)]
         self.seconds = len(target) / SAMPLE_RATE
         self.renders = 0
-        self._distance = SearchDistance(target)
+        self._distances = [SearchDistance(audio) for audio in self.targets]
         self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="bench")
 
     def __enter__(self) -> Self:
@@ -65,23 +79,37 @@ class Bench:
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def render(self, candidate: Candidate) -> NDArray[np.float32]:
-        """The sound of a candidate at the synth's own level, as long as the target."""
-        return self.synth.render(candidate.preset, candidate.note, self.seconds, SAMPLE_RATE)
+    def notes(self, candidate: Candidate) -> list[Note]:
+        """The note of each sound of the target, the candidate's first."""
+        return [candidate.note, *(other.note(candidate.note) for other in self.further)]
+
+    def render(self, candidate: Candidate) -> list[NDArray[np.float32]]:
+        """The sounds of a candidate at the synth's own level, each as long as what it is to match."""
+        return [
+            self.synth.render(candidate.preset, note, len(audio) / SAMPLE_RATE, SAMPLE_RATE)
+            for note, audio in zip(self.notes(candidate), self.targets, strict=True)
+        ]
+
+    def within(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """The candidates, brought within the bounds."""
+        given = list(candidates)
+        presets = self.bounds.within(presets_of(given)) if given else ()
+        return [replace(c, preset=preset) for c, preset in zip(given, presets, strict=True)]
 
     def score(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """The candidates with their distances and gains."""
+        """The candidates, brought within the bounds, with their distances and gains."""
 
         def measure(candidate: Candidate) -> Candidate:
             try:
-                sound = self.render(candidate)
+                sounds = self.render(candidate)
             except FailedRenderError:
                 return candidate  # Infinitely far: whoever searches turns elsewhere.
-            (distance,), (gain,) = self._distance([sound])
-            return replace(candidate, distance=float(distance), gain=float(gain))
+            measured = [distance([sound]) for distance, sound in zip(self._distances, sounds, strict=True)]
+            mean = float(np.mean([values[0] for values, _ in measured]))
+            return replace(candidate, distance=mean, gain=float(measured[0][1][0]))
 
-        scored = list(self._pool.map(measure, candidates))
-        self.renders += len(scored)
+        scored = list(self._pool.map(measure, self.within(candidates)))
+        self.renders += len(scored) * len(self.targets)
         return scored
 
 

@@ -71,6 +71,11 @@ class Distances:
         return {**asdict(self), "a_mean": self.a_mean}
 
     @classmethod
+    def mean(cls, several: Sequence[Distances]) -> Distances:
+        """The mean of each of them, every clip counting alike."""
+        return cls(*np.mean([(d.stft, d.mstft, d.mel, d.mfccd) for d in several], axis=0).tolist())
+
+    @classmethod
     def of(cls, comparisons: Sequence[Comparison]) -> Distances:
         """The distances of one clip, or of several together, as published: spectral convergence with norms over all.
 

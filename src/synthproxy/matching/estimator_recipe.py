@@ -80,7 +80,10 @@ class EstimatorRecipe(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, as plain data for JSON."""
-        return self.model_dump(mode="json", exclude={"machine"})
+        data = self.model_dump(mode="json", exclude={"machine"})
+        if self.training.gradient_clip is None:
+            del data["training"]["gradient_clip"]  # Runs are what they were before there was the key.
+        return data
 
 
 def is_estimator_recipe(data: Tables) -> bool:

@@ -1,7 +1,7 @@
 """Matching: from a sound to presets, in stages, within a budget. The best so far is always there.
 
-*Propose* candidates from corpora and at random, render and re-rank them at every note the target may be, *search* by
-evolution, *refine* by CMA-ES, and return different good candidates.
+*Propose* candidates from corpora, from trained networks and at random, render and re-rank them at every note the
+target may be, *search* by evolution, *refine* by CMA-ES, and return different good candidates.
 """
 
 from __future__ import annotations
@@ -9,21 +9,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthproxy.corpus import Corpus
+from synthproxy.corpus import Bank, Corpus
+from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
-from synthproxy.matching.distances import SAMPLE_RATE, Distances, distances
+from synthproxy.matching.distances import SAMPLE_RATE, Distances, distances, matching_gain
+from synthproxy.matching.proposing import TrainedProposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.refine import refine
 from synthproxy.matching.retrieval import retrieve
-from synthproxy.matching.search import SearchSettings, evolve, random_candidates
+from synthproxy.matching.search import SearchSettings, Variation, evolve, random_candidates
 from synthproxy.matching.target import Target
-from synthproxy.synths import Synth
+from synthproxy.synths import Note, Synth
 from synthproxy.synths.base import BoundsLoudness
+from synthproxy.synths.space import Floats
 from synthproxy.workers import independent_workers
 
 SEARCH_UNTIL = 0.8
@@ -37,6 +41,8 @@ class MatchSettings:
     Args:
         retrieved: presets taken from each corpus.
         random: presets drawn from the space, beside those of the corpora.
+        drawn: presets drawn by a proposer, if there is one, over all notes that the target may be.
+        temperatures: at which it draws them, an equal share each.
         proposal_part: part of the budget that proposing may take.
         top: candidates returned.
         difference: least mean difference between two returned sounds, in dB of their mel spectra.
@@ -46,6 +52,8 @@ class MatchSettings:
 
     retrieved: int = 256
     random: int = 256
+    drawn: int = 512
+    temperatures: tuple[float, ...] = (0.5, 0.75, 1.0)
     proposal_part: float = 0.25
     top: int = 5
     difference: float = 1.0
@@ -54,13 +62,44 @@ class MatchSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Match:
-    """One result: the candidate, its sound at the target's level, and how far it is by the published distances."""
+class MatchedNote:
+    """A result's sound for one note of the target.
 
-    candidate: Candidate
+    Args:
+        note: what is played.
+        gain: factor that brings it to the target's level.
+        audio: the sound at the target's level, as long as the target, at 32 kHz.
+        raw, level_matched: how far it is by the published distances.
+    """
+
+    note: Note
+    gain: float
     audio: NDArray[np.float32]
     raw: Distances
     level_matched: Distances
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """One result: the candidate, and what it sounds like for each note of the target."""
+
+    candidate: Candidate
+    notes: tuple[MatchedNote, ...]
+
+    @property
+    def audio(self) -> NDArray[np.float32]:
+        """The sound for the first note, at the target's level."""
+        return self.notes[0].audio
+
+    @property
+    def raw(self) -> Distances:
+        """The published distances, in the mean over the notes."""
+        return Distances.mean([note.raw for note in self.notes])
+
+    @property
+    def level_matched(self) -> Distances:
+        """The same at matched level."""
+        return Distances.mean([note.level_matched for note in self.notes])
 
 
 @dataclass(frozen=True)
@@ -108,12 +147,15 @@ def match(
     target: Target,
     budget: Budget,
     *,
-    corpora: Sequence[Corpus] = (),
+    corpora: Sequence[Corpus | Bank] = (),
     settings: MatchSettings | None = None,
+    bounds: Bounds | None = None,
+    begin: Floats | None = None,
     start: State | None = None,
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
     proxy: ProxyBank | None = None,
+    proposer: TrainedProposer | None = None,
     workers: int | None = None,
 ) -> MatchResult:
     """Find presets that sound like the target.
@@ -121,8 +163,11 @@ def match(
     Args:
         budget: seconds or renders; with a number of renders the result is reproducible.
         corpora: banks to retrieve from; without any, proposals are random.
+        bounds: what is locked, and how far the rest may move; anywhere without.
+        begin: a preset, (free,), to begin from; its variations take the place of random proposals.
         start: where an interrupted match of the same target stopped.
         proxy: a trained proxy to look through many presets with before any is rendered.
+        proposer: a trained proposer, which draws presets for the target.
         report: called after each step; see :data:`Report`.
         stop: asked after each step; when it says yes, the best so far is returned.
 
@@ -130,7 +175,7 @@ def match(
     begun = time.monotonic()
     settings = settings or MatchSettings()
     generator = np.random.default_rng(settings.seed if start is None else (settings.seed, len(start.population)))
-    with independent_workers(), Bench(synth, target.audio, workers) as bench:
+    with independent_workers(), _bench(synth, target, bounds, workers) as bench:
         stage = "propose"
         proposal = start.proposal if start else None
 
@@ -149,7 +194,9 @@ def match(
             return ask
 
         population = (
-            list(start.population) if start else _propose(bench, target, corpora, proxy, settings, generator, going)
+            list(start.population)
+            if start
+            else _propose(bench, target, begin, corpora, proxy, proposer, settings, generator, going)
         )
         proposal = proposal or (population[0] if population else None)
         stage = "search"
@@ -160,28 +207,39 @@ def match(
         return MatchResult(tuple(_different(bench, population, settings)), before)
 
 
+def _bench(synth: Synth, target: Target, bounds: Bounds | None, workers: int | None) -> Bench:
+    return Bench(synth, target.audio, workers, further=target.further, bounds=bounds)
+
+
 def _measured(bench: Bench, candidate: Candidate) -> Match:
-    audio = bench.render(candidate)
-    return Match(
-        candidate,
-        audio * np.float32(candidate.gain),
-        distances(audio, bench.target),
-        distances(audio, bench.target, level_matched=True),
+    played = zip(bench.notes(candidate), bench.render(candidate), bench.targets, strict=True)
+    return Match(candidate, tuple(_measured_note(*one) for one in played))
+
+
+def _measured_note(note: Note, sound: NDArray[np.float32], target: NDArray[np.float32]) -> MatchedNote:
+    gain = float(matching_gain(sound, target))
+    return MatchedNote(
+        note,
+        gain,
+        sound * np.float32(gain),
+        distances(sound, target),
+        distances(sound, target, level_matched=True),
     )
 
 
 def _different(bench: Bench, population: Sequence[Candidate], settings: MatchSettings) -> list[Match]:
     """The nearest candidates that differ from each other audibly, nearest first."""
     results: list[Match] = []
-    spectra: list[NDArray[np.float32]] = []
+    spectra: list[NDArray[np.float32]] = []  # Of all notes, one after the other.
     for candidate in population:
         if not np.isfinite(candidate.distance):
             continue
-        spectrum = _mel_levels(bench.render(candidate) * np.float32(candidate.gain))
+        found = _measured(bench, candidate)
+        spectrum = np.concatenate([_mel_levels(note.audio).ravel() for note in found.notes])
         if any(np.abs(spectrum - other).mean() < settings.difference for other in spectra):
             continue
         spectra.append(spectrum)
-        results.append(_measured(bench, candidate))
+        results.append(found)
         if len(results) == settings.top:
             break
     return results
@@ -190,18 +248,29 @@ def _different(bench: Bench, population: Sequence[Candidate], settings: MatchSet
 def _propose(
     bench: Bench,
     target: Target,
-    corpora: Sequence[Corpus],
+    begin: Floats | None,
+    corpora: Sequence[Corpus | Bank],
     proxy: ProxyBank | None,
+    proposer: TrainedProposer | None,
     settings: MatchSettings,
     generator: np.random.Generator,
     going: Callable[[float], Callable[[Sequence[Candidate]], bool]],
 ) -> list[Candidate]:
-    """Candidates from corpora, the proxy and at random, rendered; then the nearest with notes of other lengths."""
+    """Candidates of all sources, rendered; then the nearest with notes of other lengths."""
     proposals = [c for corpus in corpora for c in retrieve(corpus, bench.synth, target, settings.retrieved)]
     if proxy:
         proposals += proxy.propose(bench.synth, target, [c.preset for c in proposals], settings.retrieved, generator)
-    drawn = random_candidates(bench.synth.space, target.notes, 4 * settings.random, generator)
-    proposals += _audible(bench, drawn)[: settings.random]
+    if proposer:
+        goes_on = going(_DRAWING_PART * settings.proposal_part)
+        made = proposer.propose(
+            bench.synth, target, settings.drawn, settings.temperatures, generator, lambda: goes_on(())
+        )
+        proposals = _by_turns(proposals, _audible(bench, bench.within(made)))
+    if begin is None:
+        drawn = random_candidates(bench.synth.space, target.notes, 4 * settings.random, generator)
+        proposals += _audible(bench, bench.within(drawn))[: settings.random]
+    else:
+        proposals = _variations(bench, begin, target.notes, settings, generator) + proposals
     scored: list[Candidate] = []
     keep_going = going(settings.proposal_part)
     for step in range(0, len(proposals), _STEP):
@@ -218,6 +287,22 @@ def _propose(
 
 _STEP = 32
 _TRIED = 8
+_DRAWING_PART = 0.5  # Of the time for proposing; the rest is left to render what was drawn.
+
+
+def _variations(
+    bench: Bench, begin: Floats, notes: Sequence[Note], settings: MatchSettings, generator: np.random.Generator
+) -> list[Candidate]:
+    """A preset at every note that the target may be, then changed as children of the search are."""
+    first = [Candidate(begin, note, "start") for note in notes]
+    variation = Variation(bench.synth.space, bench.seconds, settings.search, bench.bounds)
+    children = [variation.child(first, generator) for _ in range(settings.random)]
+    return [*first, *(replace(child, origin="start") for child in children)]
+
+
+def _by_turns(first: Sequence[Candidate], second: Sequence[Candidate]) -> list[Candidate]:
+    """Both, so that a budget that ends early has tried as many of either."""
+    return [candidate for candidate in chain(*zip_longest(first, second)) if candidate is not None]
 
 
 def _audible(bench: Bench, candidates: Sequence[Candidate]) -> list[Candidate]:

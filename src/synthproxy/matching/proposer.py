@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.matching.codes import PresetCode
+from synthproxy.matching.codes import Classes, PresetCode
 from synthproxy.proxies.groups import Family, FamilyTokens, Messages, families
 from synthproxy.proxies.layers import StandardisedInput
 from synthproxy.proxies.tokens import INITIAL_DEVIATION, SoftLayout, to_soft
@@ -49,10 +49,31 @@ class Drawing:
             raise InvalidInputError(f"presets are drawn in steps, at a temperature above 0, got {self}")
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What is known of the presets that are to be drawn.
+
+    Args:
+        preset: its values, (free,); those that are not known say nothing.
+        known: which of them are known, (free,).
+    """
+
+    preset: Floats
+    known: NDArray[np.bool_]
+
+
 def note_values(notes: list[Note]) -> Tensor:
     """Notes as numbers of about 0 to 1: (notes, NOTE_VALUES)."""
     rows = [[note.pitch / 127, note.velocity / 127, note.duration / 5] for note in notes]
     return torch.tensor(rows, dtype=torch.float32)
+
+
+def require_parts(dimension: int, segments: int, tokens: int) -> None:
+    """Raise :class:`InvalidInputError` unless embeddings have segments that tokens can share equally."""
+    if dimension % segments or segments % tokens:
+        raise InvalidInputError(
+            f"{tokens} tokens of a sound must divide its {segments} segments, and these its {dimension} values"
+        )
 
 
 class Hearing(nn.Module):
@@ -67,10 +88,7 @@ class Hearing(nn.Module):
 
     def __init__(self, dimension: int, segments: int, tokens: int, width: int) -> None:
         super().__init__()
-        if dimension % segments or segments % tokens:
-            raise InvalidInputError(
-                f"{tokens} tokens of a sound must divide its {segments} segments, and these its {dimension} values"
-            )
+        require_parts(dimension, segments, tokens)
         self.channels, self.tokens = dimension // segments, tokens
         self.standardised = StandardisedInput(self.channels)
         self.sound = nn.Linear(dimension // tokens, width)
@@ -183,16 +201,27 @@ class Proposer(nn.Module):
 
     def loss(self, sounds: Tensor, notes: Tensor, soft: Tensor, classes: Tensor, known: Tensor) -> Tensor:
         """Mean cross-entropy of the parameters that are not known; ``classes`` are the right ones, (batch, free)."""
-        logits: Tensor = self(sounds, notes, soft, known)
-        logarithms = logits.log_softmax(dim=2)
+        return self.mean_missed(self(sounds, notes, soft, known), classes, known)
+
+    def mean_missed(self, logits: Tensor, classes: Tensor, known: Tensor) -> Tensor:
+        """Mean of :meth:`missed` over the parameters that are not known."""
+        unknown = (~known).to(logits.dtype)
+        return (self.missed(logits, classes) * unknown).sum() / unknown.sum().clamp(min=1.0)
+
+    def missed(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """Cross-entropy of every parameter, (batch, free), of logits (batch, free, classes)."""
         wanted = self.targets[torch.arange(self.space.size, device=classes.device), classes]
-        unknown = (~known).to(logarithms.dtype)
-        missed = -(wanted * logarithms).sum(dim=2)
-        return (missed * unknown).sum() / unknown.sum().clamp(min=1.0)
+        return -(wanted * logits.log_softmax(dim=2)).sum(dim=2)
 
     @torch.no_grad()
     def draw(
-        self, sound: Tensor, note: Note, count: int, generator: np.random.Generator, drawing: Drawing | None = None
+        self,
+        sound: Tensor,
+        note: Note,
+        count: int,
+        generator: np.random.Generator,
+        drawing: Drawing | None = None,
+        given: Given | None = None,
     ) -> Floats:
         """Draw presets for a sound: (count, free).
 
@@ -202,27 +231,43 @@ class Proposer(nn.Module):
             count: presets to draw, at once.
             generator: of the order in which parameters become known, and of their values.
             drawing: how.
+            given: values that all of them are to have.
+
+        Raises:
+            InvalidInputError: the given preset is none of the space.
         """
-        drawing = drawing or Drawing()
+        drawing, given = drawing or Drawing(), given or _nothing(self.space)
+        self.space.validate(given.preset)
         classes = np.zeros((count, self.space.size), dtype=np.int64)
-        due = self._steps(count, generator, drawing.steps)
+        due = self._steps(count, generator, drawing.steps, given.known)
         sounds, notes = sound.expand(count, -1), note_values([note]).expand(count, -1)
         self.eval()
         for step in range(drawing.steps):
-            soft = to_soft(self.space, torch.from_numpy(self.code.presets(classes)))
+            soft = to_soft(self.space, torch.from_numpy(self._with_given(classes, given)))
             logits = self(sounds, notes, soft, torch.from_numpy(due < step)) / drawing.temperature
             # The largest of logits with Gumbel noise is a draw from their softmax.
             noise = -np.log(generator.exponential(size=logits.shape))
             drawn = (logits + torch.from_numpy(noise).to(logits.dtype)).argmax(dim=2).numpy()
             classes = np.where(due == step, drawn, classes)
-        return self.code.presets(classes, generator)
+        return self._with_given(classes, given, generator)
 
-    def _steps(self, count: int, generator: np.random.Generator, steps: int) -> NDArray[np.int64]:
-        """In which step each parameter becomes known, (count, free); what wires groups does in the first."""
-        rank = generator.random((count, self.space.size)).argsort(axis=1).argsort(axis=1)
-        due = rank * steps // self.space.size
+    def _with_given(self, classes: Classes, given: Given, generator: np.random.Generator | None = None) -> Floats:
+        """Presets of classes, with the values that are given."""
+        return np.where(given.known, given.preset, self.code.presets(classes, generator)).astype(np.float32)
+
+    def _steps(
+        self, count: int, generator: np.random.Generator, steps: int, known: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """In which step each parameter becomes known, (count, free); what wires groups does in the first.
+
+        That is −1 where it is known already.
+        """
+        order = np.where(known, np.inf, generator.random((count, self.space.size)))
+        rank = order.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+        due = rank * steps // max(int((~known).sum()), 1)
         if self.wires is not None:
             due[:, int(self.soft_of[self.wires.category.start])] = 0
+        due[:, known] = -1
         return np.asarray(due)
 
 
@@ -234,6 +279,11 @@ def hide(space: PresetSpace, count: int, generator: np.random.Generator) -> NDAr
     of_parameters = generator.random((count, space.size)) < share
     of_groups = (generator.random((count, groups.max() + 1)) < share)[:, groups]
     return np.where(generator.random((count, 1)) < 0.5, of_parameters, of_groups)
+
+
+def _nothing(space: PresetSpace) -> Given:
+    """That nothing is known."""
+    return Given(space.snap(np.zeros(space.size)), np.zeros(space.size, dtype=bool))
 
 
 class _PartlyKnown(nn.Module):

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from synthproxy.matching.candidates import Candidate
-from synthproxy.matching.retrieval import embed_target, in_space, nearest_by_embedding
+from synthproxy.matching.retrieval import embed_sounds, in_space, nearest_by_embedding
 from synthproxy.matching.search import draw_presets
 from synthproxy.matching.target import Target
 from synthproxy.proxies.checkpoint import load_checkpoint
@@ -64,7 +64,7 @@ class ProxyBank:
             half = self.presets // 2
             first, second = (parents[generator.integers(len(parents), size=half)] for _ in range(2))
             asked[:half] = np.where(generator.random((half, space.size)) < 0.5, first, second)
-        queries = embed_target(
+        queries = embed_sounds(
             target,
             self.setting.audio_model,
             self.setting.audio_model_identity,

@@ -37,16 +37,16 @@ def refine(
         The population with what was found, nearest first.
     """
     space = bench.synth.space
-    columns = space.columns(Kind.NUMERICAL)
+    columns = np.intersect1d(space.columns(Kind.NUMERICAL), bench.bounds.open)
     best = list(population)
-    if not len(columns):
+    # CMA-ES adapts to how dimensions go together, so it wants two of them.
+    if len(columns) < 2:
         return best
     started: set[bytes] = set()
     while keep_going(best):
         start = next((c for c in best if c.preset.tobytes() not in started), best[0])
         started.add(start.preset.tobytes())
-        low = np.asarray([space.free[i].low for i in columns])
-        high = np.asarray([space.free[i].high for i in columns])
+        low, high = bench.bounds.low[columns], bench.bounds.high[columns]
         optimiser = CMA(
             mean=np.clip(start.preset[columns].astype(np.float64), low, high),
             sigma=INITIAL_STEP,

@@ -21,8 +21,10 @@ FILE_NAME = ".unfinished-match.npz"
 
 def task_identity(synth: Synth, target: Target, **options: object) -> str:
     """Hash of what is being matched and how; a state is only taken up by the same task."""
-    digest = hashlib.sha256(target.audio.tobytes())
-    digest.update(json.dumps([synth.name, synth.space.digest, target.pitches, target.durations, options]).encode())
+    digest = hashlib.sha256(json.dumps([synth.name, synth.space.digest, options]).encode())
+    for sound in target.sounds:
+        digest.update(sound.audio.tobytes())
+        digest.update(json.dumps([sound.pitches, sound.durations]).encode())
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.synths import Kind, Note, PresetSpace
 from synthproxy.synths.space import Floats
@@ -39,18 +40,21 @@ class SearchSettings:
 
 
 class Variation:
-    """Makes children: crossover by groups, swaps of like groups, and mutation within intervals and grids."""
+    """Makes children: crossover by groups, swaps of like groups, and mutation, all of them within bounds."""
 
-    def __init__(self, space: PresetSpace, seconds: float, settings: SearchSettings) -> None:
+    def __init__(
+        self, space: PresetSpace, seconds: float, settings: SearchSettings, bounds: Bounds | None = None
+    ) -> None:
         self.space, self.seconds, self.settings = space, seconds, settings
+        self.bounds = bounds or Bounds.of(space)
         names = [p.group or p.name for p in space.free]
         self.groups = [np.asarray([i for i, n in enumerate(names) if n == group]) for group in dict.fromkeys(names)]
         self.alike = self._alike_groups(names)
         self.categorical = np.isin(np.arange(space.size), space.columns(Kind.CATEGORICAL))
         self.defaults = space.snap(space.encode(space.defaults)).astype(np.float64)
         self.cardinality = np.asarray([max(p.cardinality, 2) for p in space.free])
-        self.low = np.asarray([p.low if p.kind is Kind.NUMERICAL else 0.0 for p in space.free])
-        self.high = np.asarray([p.high if p.kind is Kind.NUMERICAL else 1.0 for p in space.free])
+        # At least one step of the grid, or nothing would change; a continuous knob has none.
+        self.least = np.asarray([1.0 / (p.cardinality - 1) if p.cardinality > 1 else 0.0 for p in space.free])
 
     def _alike_groups(self, names: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Pairs of groups whose parameters are the same, one by one: ``operators.1`` and ``operators.2``."""
@@ -81,7 +85,7 @@ class Variation:
             self._mutate(preset, generator)
         if generator.random() < self.settings.note_change:
             note = self._other_length(note, generator)
-        return Candidate(self.space.snap(preset), note, "search")
+        return Candidate(self.bounds.within(preset), note, "search")
 
     def _parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
         # The population is sorted, so the lowest index is the best.
@@ -89,19 +93,18 @@ class Variation:
 
     def _mutate(self, preset: NDArray[np.float64], generator: np.random.Generator) -> None:
         """Change a few parameters: numerical ones by a step of random size, others to a random value."""
-        count = min(1 + generator.geometric(0.35), self.space.size)
-        for i in generator.choice(self.space.size, size=count, replace=False):
+        free = self.bounds.open
+        count = min(1 + generator.geometric(0.35), len(free))
+        for i in generator.choice(free, size=count, replace=False):
             if generator.random() < 0.1:
                 preset[i] = self.defaults[i]
             elif self.categorical[i]:
                 preset[i] = generator.integers(self.cardinality[i])
             elif generator.random() < 0.1:
-                preset[i] = generator.uniform(self.low[i], self.high[i])
+                preset[i] = generator.uniform(self.bounds.low[i], self.bounds.high[i])
             else:
                 step = 10 ** generator.uniform(-2.3, -0.5) * generator.standard_normal()
-                # At least one step of the grid, or nothing would change.
-                least = 1.0 / (self.cardinality[i] - 1)
-                preset[i] += step if abs(step) > least else np.copysign(least, step)
+                preset[i] += step if abs(step) > self.least[i] else np.copysign(self.least[i], step)
 
     def _other_length(self, note: Note, generator: np.random.Generator) -> Note:
         duration = note.duration * np.exp(0.3 * generator.standard_normal())
@@ -122,7 +125,7 @@ def evolve(
         The population, nearest first.
     """
     settings = settings or SearchSettings()
-    variation = Variation(bench.synth.space, bench.seconds, settings)
+    variation = Variation(bench.synth.space, bench.seconds, settings, bench.bounds)
     best = nearest(population, settings.population)
     while keep_going(best):
         known = {c.key for c in best}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,28 @@ SHORTEST_SECONDS = 0.005
 _LEADING_SILENCE = 0.1  # Seconds; less than this belongs to the attack.
 _SILENCE = 1e-4  # Relative to the peak: −80 dB.
 _CLEAR = 0.85  # Periodicity above which the estimated pitch is believed.
+_SHORTEST_HELD, _LONGEST_HELD = 0.02, 600.0
 _USUAL_LENGTHS = (2.0, 3.0)  # Those of the published clips and of NSynth.
+
+
+@dataclass(frozen=True, eq=False)
+class FurtherNote:
+    """Another note of the instrument that the target is.
+
+    Args:
+        audio: mono float32, (samples,), at 32 kHz.
+        above: semitones from the target's pitch up to its own.
+        longer: how many times as long as the target's it is held.
+    """
+
+    audio: NDArray[np.float32]
+    above: int
+    longer: float
+
+    def note(self, first: Note) -> Note:
+        """The note of this sound when the target is played as ``first``."""
+        duration = float(np.clip(first.duration * self.longer, _SHORTEST_HELD, _LONGEST_HELD))
+        return replace(first, pitch=_midi(first.pitch + self.above), duration=duration)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +54,8 @@ class Target:
         start: seconds of silence left out at the beginning.
         note: the note it seems to be, or that the user gave.
         pitches, durations: what else the note may be; a single entry where the user gave it.
+        others: other notes of the same instrument, to be met by the same preset. Each has as many ``pitches`` as this
+            one, in the same order: what its pitch is if this one's is that.
     """
 
     path: Path
@@ -40,6 +64,20 @@ class Target:
     note: Note
     pitches: tuple[int, ...]
     durations: tuple[float, ...]
+    others: tuple[Target, ...] = ()
+
+    @property
+    def sounds(self) -> tuple[Target, ...]:
+        """This and the other notes."""
+        return (self, *self.others)
+
+    @property
+    def further(self) -> tuple[FurtherNote, ...]:
+        """The other notes, by how they differ from this one."""
+        own = self.note
+        return tuple(
+            FurtherNote(t.audio, t.note.pitch - own.pitch, t.note.duration / own.duration) for t in self.others
+        )
 
     @property
     def seconds(self) -> float:
@@ -79,6 +117,41 @@ def read_target(path: Path, *, pitch: int | None = None, duration: float | None 
     held = _held(audio) if duration is None else duration
     durations = (held,) if duration is not None else _possible_durations(held, seconds)
     return Target(path, audio, begin / SAMPLE_RATE, Note(pitches[0], velocity, held), pitches, durations)
+
+
+def read_targets(
+    paths: Sequence[Path], *, pitches: Sequence[int] = (), duration: float | None = None, velocity: int = 100
+) -> Target:
+    """Read and analyse several notes of one instrument as one target.
+
+    How far their pitches are apart is believed, so that all of them have as many possible pitches as the first.
+
+    Args:
+        paths: sound files with one note each.
+        pitches: of each, in their order; none to have them estimated.
+
+    Raises:
+        InvalidInputError: no sound is given, pitches of only some, or a sound cannot be used: see :func:`read_target`.
+    """
+    if not paths:
+        raise InvalidInputError("no sound to match was given")
+    if pitches and len(pitches) != len(paths):
+        raise InvalidInputError(f"--pitch: give one for each of the {len(paths)} sounds or none, got {len(pitches)}")
+    given: Sequence[int | None] = pitches or [None] * len(paths)
+    first, *others = [
+        read_target(path, pitch=pitch, duration=duration, velocity=velocity)
+        for path, pitch in zip(paths, given, strict=True)
+    ]
+    return replace(first, others=tuple(_in_step(other, first) for other in others))
+
+
+def _in_step(other: Target, first: Target) -> Target:
+    above = other.note.pitch - first.note.pitch
+    return replace(other, pitches=tuple(_midi(pitch + above) for pitch in first.pitches))
+
+
+def _midi(pitch: int) -> int:
+    return min(max(pitch, 0), 127)
 
 
 def _possible_pitches(estimated: int, clarity: float) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Training by any recipe: its tables tell whether it is that of a proxy or of an estimator."""
+"""Training by any recipe: its tables tell whether it is that of a proxy, of an estimator or of a proposer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from synthproxy.matching.estimator_recipe import check_estimator_recipe, is_estimator_recipe
 from synthproxy.matching.estimator_training import train_estimator
+from synthproxy.matching.proposer_recipe import check_proposer_recipe, is_proposer_recipe
+from synthproxy.matching.proposer_training import train_proposer
 from synthproxy.proxies.recipe import check_recipe
 from synthproxy.proxies.recipe_tables import read_tables
 from synthproxy.proxies.run import RunResult
@@ -14,7 +16,7 @@ from synthproxy.proxies.training import train
 
 
 def train_by_recipe(path: Path, run_folder: Path, overrides: Sequence[str] = ()) -> RunResult:
-    """Train a proxy or, if the recipe has a table ``estimator``, an estimator.
+    """Train a proxy or, if the recipe has a table ``estimator`` or ``proposer``, one of these.
 
     Args:
         path: a TOML file.
@@ -22,10 +24,13 @@ def train_by_recipe(path: Path, run_folder: Path, overrides: Sequence[str] = ())
         overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
 
     Raises:
-        InvalidInputError: naming every mistake of the recipe; see also :func:`~synthproxy.proxies.training.train` and
-            :func:`~synthproxy.matching.estimator_training.train_estimator`.
+        InvalidInputError: naming every mistake of the recipe; see also :func:`~synthproxy.proxies.training.train`,
+            :func:`~synthproxy.matching.estimator_training.train_estimator` and
+            :func:`~synthproxy.matching.proposer_training.train_proposer`.
     """
     tables = read_tables(path)
     if is_estimator_recipe(tables):
         return train_estimator(check_estimator_recipe(tables, path, overrides), run_folder)
+    if is_proposer_recipe(tables):
+        return train_proposer(check_proposer_recipe(tables, path, overrides), run_folder)
     return train(check_recipe(tables, path, overrides), run_folder)

@@ -16,7 +16,13 @@ from synthproxy.proxies.schedule import RestartSchedule, Schedule
 from synthproxy.proxies.zoo import check_name, complete_sizes
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-_EVERY_EPOCH = ("training", "epochs_per_validation", 1)
+UNUSED = (
+    ("corpus", "block", None),
+    ("corpus", "split", None),
+    ("training", "epochs_per_validation", 1),
+    ("training", "gradient_clip", None),
+)
+"""Keys with a value that says nothing, which identities leave out: runs are what they were before there was the key."""
 
 
 class ProxyChoice(BaseModel):
@@ -75,6 +81,7 @@ class Learning(BaseModel):
     """How a network learns: AdamW on batches of presets.
 
     ``batch_size`` counts presets over all devices. Both halves of ``betas`` lie in [0, 1). ``precision`` is Fabric's.
+    Gradients whose norm over all weights exceeds ``gradient_clip``, if it is given, are scaled down to it.
     Of every ``epochs_per_validation`` epochs the last is interrupted by ``validations_per_epoch`` validations.
     """
 
@@ -85,6 +92,7 @@ class Learning(BaseModel):
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
+    gradient_clip: float | None = Field(default=None, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     validations_per_epoch: int = Field(default=1, ge=1)
     epochs_per_validation: int = Field(default=1, ge=1)
@@ -132,8 +140,7 @@ class TrainingRecipe(BaseModel):
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, as plain data for JSON."""
         data = self.model_dump(mode="json", exclude={"machine"})
-        # Left out where they are not used, so that runs and studies are the same as before there was such a thing.
-        for section, key, unused in (("corpus", "block", None), ("corpus", "split", None), _EVERY_EPOCH):
+        for section, key, unused in UNUSED:
             if data[section][key] == unused:
                 del data[section][key]
         return data

@@ -80,13 +80,15 @@ def missing_files(data: Tables, places: Sequence[tuple[str, str, str]]) -> list[
 
     Args:
         data: the tables.
-        places: section, key, and what to do about it.
+        places: section, key, and what to do about it; a key may hold a list of files.
     """
     found = []
     for section, key, remedy in places:
-        path = value_in(data, section, key)
-        if isinstance(path, str) and not Path(path).exists():
-            found.append(f"{section}.{key}: there is no {path}; {remedy}")
+        value = value_in(data, section, key)
+        named = [(f".{place}", path) for place, path in enumerate(value)] if isinstance(value, list) else [("", value)]
+        for place, path in named:
+            if isinstance(path, str) and not Path(path).exists():
+                found.append(f"{section}.{key}{place}: there is no {path}; {remedy}")
     return found
 
 

@@ -294,11 +294,18 @@ class TrainingRun:
         self.parallel.train()
         loss = self.task.loss(self.parallel, batch, self.counters.step)
         self.fabric.backward(loss)
+        self._clip_gradients()
         self.stepper.step()
         self.stepper.zero_grad()
         self.loss_sum += loss.detach()
         self.counters.loss_steps += 1
         self.counters.step += 1
+
+    def _clip_gradients(self) -> None:
+        most = self.recipe.training.gradient_clip
+        if most is not None:
+            # One that is no number is left to the loss, which tells what to do about it.
+            self.fabric.clip_gradients(self.parallel, self.stepper, max_norm=most, error_if_nonfinite=False)
 
     def _training_loss(self) -> float:
         """Mean since the last validation.

@@ -73,8 +73,9 @@ def read_run(path: Path) -> RunSummary:
     try:
         found = json.loads(file.read_text(encoding="utf8"))
         recipe, learned = found["recipe"], found["corpora"]["train"]
-        if "estimator" in recipe:
-            raise InvalidInputError(f"{path}: the run of an estimator; only those of proxies can be set side by side")
+        for other, what in (("estimator", "an estimator"), ("proposer", "a proposer")):
+            if other in recipe:
+                raise InvalidInputError(f"{path}: the run of {what}; only those of proxies can be set side by side")
         return RunSummary(
             path=path,
             proxy=recipe["proxy"]["name"],

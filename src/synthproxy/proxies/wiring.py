@@ -55,5 +55,5 @@ class Wires(nn.Module):
             How far operator j feeds operator i, is fed by it, and reaches it by feedback, (batch, WAYS, i, j); and what
             place each operator has, by which it could not be told from another in the same place: (batch, i, MARKS).
         """
-        algorithm = soft[:, self.category]
+        algorithm = soft[:, self.category].to(self.ways.dtype)  # In mixed precision it is not that of the graph.
         return torch.tensordot(algorithm, self.ways, 1), torch.tensordot(algorithm, self.marks, 1)

@@ -107,6 +107,17 @@ class BoundsLoudness(Protocol):
 
 
 @runtime_checkable
+class NamesParts(Protocol):
+    """A synth that can say what its parameters do in a preset."""
+
+    def parts(self, preset: Floats) -> list[str]:
+        """The part of the synth that each free parameter belongs to, (free,): ``the attack of operator 1``.
+
+        Parameters with the same words belong together; those that set a pitch have none.
+        """
+
+
+@runtime_checkable
 class ReadsMoreForms(Protocol):
     """A synth with preset files of several kinds."""
 

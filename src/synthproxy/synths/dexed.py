@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from synthproxy.synths import dx7_scaling
 from synthproxy.synths.base import NamedPreset, Note
 from synthproxy.synths.definition import definition_path, read_definition
+from synthproxy.synths.dx7_algorithms import wiring
 from synthproxy.synths.dx7_loudness import rms_bound
+from synthproxy.synths.dx7_parts import part_in_words
 from synthproxy.synths.dx7_voice import MAXIMA, PARAMETERS, Voice, read_voices, unpack_parameters, write_voices
 from synthproxy.synths.packed_voices import read_packed_voices
 from synthproxy.synths.space import Floats, Kind, PresetSpace
@@ -68,6 +70,12 @@ class Dexed:
         return other
 
     # Presets and voices
+
+    def parts(self, preset: ArrayLike) -> list[str]:
+        """What each free parameter does, in words; see :class:`~synthproxy.synths.base.NamesParts`."""
+        values = dict(zip((p.name for p in self.space.parameters), self.space.decode(preset).tolist(), strict=True))
+        carriers = dict(enumerate(wiring().heard[round(values["algorithm"])].tolist(), 1))
+        return [part_in_words(p.name, values, carriers) for p in self.space.free]
 
     def voices(self, presets: ArrayLike) -> NDArray[np.uint8]:
         """Parameter bytes of preset vectors: (n, free) to (n, 145)."""

@@ -24,6 +24,18 @@ def load_presets(synth: Synth, path: Path, note: Note) -> list[NamedPreset]:
     return _read(path, synth.space) if path.suffix.lower() == SUFFIX else synth.read_presets(path, note)
 
 
+def load_preset(synth: Synth, path: Path, note: Note, number: int = 1) -> NamedPreset:
+    """One of the presets of a file, the first is number 1.
+
+    Raises:
+        InvalidInputError: there is no preset of this number, or the file cannot be read: see :func:`load_presets`.
+    """
+    presets = load_presets(synth, path, note)
+    if not 1 <= number <= len(presets):
+        raise InvalidInputError(f"{path}: holds {len(presets)} presets, there is no number {number}")
+    return presets[number - 1]
+
+
 def save_presets(synth: Synth, path: Path, presets: Sequence[NamedPreset]) -> None:
     """Write presets in the form that the ending of ``path`` asks for: JSON, or one of the synth's own."""
     if path.suffix.lower() != SUFFIX:
