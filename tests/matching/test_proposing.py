@@ -9,6 +9,7 @@ from synthproxy.audio.io import write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, Rendering, generate
 from synthproxy.errors import IncompatibleError
+from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.match import MatchSettings, match
 from synthproxy.matching.proposer_training import train_proposer
@@ -57,6 +58,26 @@ def test_fewer_presets_than_notes_and_an_early_end_are_possible(trained, synth, 
     assert len(trained.propose(synth, target, 2, (0.5, 1.0), np.random.default_rng(0))) == 2
     some = trained.propose(synth, target, 40, (0.5, 1.0), np.random.default_rng(0), lambda: False)
     assert 0 < len(some) <= 5 + (len(target.notes) == 1) * 15
+
+
+def test_what_is_locked_is_told_to_the_network_in_its_own_space(trained, synth, target, monkeypatch):
+    start = synth.space.sample(np.random.default_rng(3), 1)[0]
+    bounds = Bounds.of(synth.space, start, lock=["algorithm", "operators.2"])
+    told = []
+    draw = trained.proposer.draw
+
+    def noting(*arguments):
+        told.append(arguments[-1])
+        return draw(*arguments)
+
+    monkeypatch.setattr(trained.proposer, "draw", noting)
+    found = trained.propose(synth, target, 8, (1.0,), np.random.default_rng(0), bounds=bounds)
+    presets = np.stack([candidate.preset for candidate in found])
+    locked = np.isin([parameter.name for parameter in synth.space.free], bounds.locked)
+    np.testing.assert_array_equal(presets[:, locked], np.tile(start[locked], (8, 1)))
+    assert (presets[:, ~locked] != start[~locked]).any()
+    names = np.asarray([parameter.name for parameter in trained.info.space.free])
+    assert set(names[told[0].known]) == set(bounds.locked)
 
 
 def test_the_network_is_told_a_note_within_those_it_has_learned_from(trained, synth, target, monkeypatch):

@@ -263,7 +263,7 @@ def _propose(
     if proposer:
         goes_on = going(_DRAWING_PART * settings.proposal_part)
         made = proposer.propose(
-            bench.synth, target, settings.drawn, settings.temperatures, generator, lambda: goes_on(())
+            bench.synth, target, settings.drawn, settings.temperatures, generator, lambda: goes_on(()), bench.bounds
         )
         proposals = _by_turns(proposals, _audible(bench, bench.within(made)))
     if begin is None:

@@ -13,8 +13,9 @@ from typing import Self
 import numpy as np
 import torch
 
+from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.candidates import Candidate
-from synthproxy.matching.proposer import Drawing, Proposer
+from synthproxy.matching.proposer import Drawing, Given, Proposer
 from synthproxy.matching.proposer_checkpoint import ProposerInfo, load_proposer
 from synthproxy.matching.retrieval import embed_shifted, in_space
 from synthproxy.matching.target import Target
@@ -47,6 +48,7 @@ class TrainedProposer:
         temperatures: Sequence[float],
         generator: np.random.Generator,
         keep_going: Callable[[], bool] = lambda: True,
+        bounds: Bounds | None = None,
     ) -> list[Candidate]:
         """``count`` presets of ``synth`` drawn for the target, in turn for each of its sounds, notes and temperatures.
 
@@ -56,20 +58,22 @@ class TrainedProposer:
         Args:
             temperatures: of :class:`~synthproxy.matching.proposer.Drawing`; as many presets are drawn at each.
             keep_going: asked now and then; when it says no, what is drawn by then is returned.
+            bounds: what is locked is given to the network, so that the rest is drawn to go with it.
 
         Raises:
             IncompatibleError: the proposer is of another synth, or of an audio model with other weights.
         """
         asked = list(product(self._heard(target), temperatures))
+        given = self._given(synth, bounds) if bounds else None
         shares = [len(share) for share in np.array_split(np.arange(count), len(asked))]
         pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="proposer")
         drawn: list[tuple[int, Candidate]] = []
         try:
-            tasks = [
-                (heard.note, pool.submit(heard.draw, self.proposer, Drawing(temperature=temperature), share, own))
-                for (heard, temperature), share, own in zip(asked, shares, generator.spawn(len(asked)), strict=True)
-                if share
-            ]
+            tasks = []
+            for (heard, temperature), share, own in zip(asked, shares, generator.spawn(len(asked)), strict=True):
+                how = Drawing(temperature=temperature)
+                if share:
+                    tasks.append((heard.note, pool.submit(heard.draw, self.proposer, how, share, own, given)))
             for note, task in tasks:
                 presets = in_space(task.result(), self.info.space, synth.space)
                 drawn += [(turn, Candidate(preset, note, "proposer")) for turn, preset in enumerate(presets)]
@@ -78,6 +82,12 @@ class TrainedProposer:
         finally:
             pool.shutdown(cancel_futures=True)
         return [candidate for _, candidate in sorted(drawn, key=lambda entry: entry[0])]
+
+    def _given(self, synth: Synth, bounds: Bounds) -> Given:
+        """What is locked, as values of the network's own space."""
+        locked = set(bounds.locked)
+        preset = in_space(bounds.low.astype(np.float32)[None], synth.space, self.info.space)[0]
+        return Given(preset, np.asarray([parameter.name in locked for parameter in self.info.space.free]))
 
     def _heard(self, target: Target) -> list[_Heard]:
         """The sounds of the target at each of the notes that they may be."""
@@ -111,6 +121,8 @@ class _Heard:
     told: Note
     embedding: Floats
 
-    def draw(self, proposer: Proposer, drawing: Drawing, count: int, generator: np.random.Generator) -> Floats:
+    def draw(
+        self, proposer: Proposer, drawing: Drawing, count: int, generator: np.random.Generator, given: Given | None
+    ) -> Floats:
         """Presets of the proposer's space, (count, free)."""
-        return proposer.draw(torch.from_numpy(self.embedding), self.told, count, generator, drawing)
+        return proposer.draw(torch.from_numpy(self.embedding), self.told, count, generator, drawing, given)
