@@ -176,6 +176,16 @@ def test_all_given_leaves_nothing_to_draw_and_nothing_given_all(space):
     np.testing.assert_array_equal(*drawn)
 
 
+def test_each_preset_may_have_its_own_values_given(space):
+    proposer, generator = small(space), np.random.default_rng(0)
+    presets = space.sample(generator, 6)
+    known = generator.random(presets.shape) < np.linspace(0, 1, 6)[:, None]
+    found = proposer.draw(torch.ones(24), Note(), 6, np.random.default_rng(1), Drawing(steps=3), Given(presets, known))
+    space.validate(found)
+    np.testing.assert_array_equal(found[known], presets[known])
+    assert (found != presets).any(axis=1).tolist() == [True] * 5 + [False]
+
+
 def test_a_given_preset_must_be_one_of_the_space(space):
     given = Given(np.full(space.size, 0.123456, dtype=np.float32), np.ones(space.size, dtype=bool))
     with pytest.raises(InvalidInputError, match="cannot be"):

@@ -55,12 +55,14 @@ class Targets:
         audio: float32, (n, samples), at 32 kHz.
         presets: that made them, (n, free); None for sounds of the world.
         notes: to play their matches with; None for the note that the estimator has learned from.
+        recorded: the files of sounds of the world.
     """
 
     names: Sequence[str]
     audio: Floats
     presets: Floats | None = None
     notes: Sequence[Note] | None = None
+    recorded: Sequence[RecordedSound] = ()
 
     def __len__(self) -> int:
         return len(self.audio)
@@ -89,9 +91,16 @@ class MatchScores:
 
 @dataclass(frozen=True, eq=False)
 class MatchEvaluation:
-    """Scores of the estimator and of its baselines, by name, for the same targets."""
+    """The estimator and its baselines, by name, for the same targets.
+
+    Args:
+        targets: the sounds.
+        presets: of the matches, one for each target, (n, free).
+        scores: of these.
+    """
 
     targets: Targets
+    presets: Mapping[str, Floats]
     scores: Mapping[str, MatchScores]
 
     def to_dict(self, seed: int = 0) -> dict[str, Any]:
@@ -130,7 +139,8 @@ def targets_of_folder(folder: Path, player: Player, most: int, *, own_notes: boo
         chosen = np.sort(np.random.default_rng(seed).permutation(len(sounds))[:most])
         sounds = [sounds[row] for row in chosen]
     audio = np.stack([read_clip(sound.path, SAMPLE_RATE, player.rendering.seconds) for sound in sounds])
-    return Targets([sound.name for sound in sounds], audio, None, _notes(sounds) if own_notes else None)
+    notes = _notes(sounds) if own_notes else None
+    return Targets([sound.name for sound in sounds], audio, notes=notes, recorded=sounds)
 
 
 def _notes(sounds: Sequence[RecordedSound]) -> list[Note]:
@@ -209,7 +219,7 @@ def evaluate_estimator(
     if targets.presets is not None:
         matches[AGAIN] = targets.presets
     scores = {name: score_matches(presets, targets, player, audio_model) for name, presets in matches.items()}
-    return MatchEvaluation(targets, scores)
+    return MatchEvaluation(targets, matches, scores)
 
 
 def score_matches(

@@ -51,11 +51,11 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What is known of the presets that are to be drawn.
+    """What is known of the presets that are to be drawn, the same of all, (free,), or of each, (count, free).
 
     Args:
-        preset: its values, (free,); those that are not known say nothing.
-        known: which of them are known, (free,).
+        preset: its values; those that are not known say nothing.
+        known: which of them are known.
     """
 
     preset: Floats
@@ -231,7 +231,7 @@ class Proposer(nn.Module):
             count: presets to draw, at once.
             generator: of the order in which parameters become known, and of their values.
             drawing: how.
-            given: values that all of them are to have.
+            given: values that they are to have.
 
         Raises:
             InvalidInputError: the given preset is none of the space.
@@ -239,7 +239,8 @@ class Proposer(nn.Module):
         drawing, given = drawing or Drawing(), given or _nothing(self.space)
         self.space.validate(given.preset)
         classes = np.zeros((count, self.space.size), dtype=np.int64)
-        due = self._steps(count, generator, drawing.steps, given.known)
+        known = np.broadcast_to(given.known, classes.shape)
+        due = self._steps(generator, drawing.steps, known)
         sounds, notes = sound.expand(count, -1), note_values([note]).expand(count, -1)
         self.eval()
         for step in range(drawing.steps):
@@ -255,19 +256,17 @@ class Proposer(nn.Module):
         """Presets of classes, with the values that are given."""
         return np.where(given.known, given.preset, self.code.presets(classes, generator)).astype(np.float32)
 
-    def _steps(
-        self, count: int, generator: np.random.Generator, steps: int, known: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
+    def _steps(self, generator: np.random.Generator, steps: int, known: NDArray[np.bool_]) -> NDArray[np.int64]:
         """In which step each parameter becomes known, (count, free); what wires groups does in the first.
 
         That is −1 where it is known already.
         """
-        order = np.where(known, np.inf, generator.random((count, self.space.size)))
+        order = np.where(known, np.inf, generator.random(known.shape))
         rank = order.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-        due = rank * steps // max(int((~known).sum()), 1)
+        due = rank * steps // np.maximum((~known).sum(axis=1, keepdims=True), 1)
         if self.wires is not None:
             due[:, int(self.soft_of[self.wires.category.start])] = 0
-        due[:, known] = -1
+        due[known] = -1
         return np.asarray(due)
 
 
