@@ -23,8 +23,8 @@ from synthproxy.synths import NamedPreset, Note, get_synth
 
 RATE = 32_000
 COMMANDS = [
-    *("audio-models", "convert", "demo", "distance", "embed", "evaluate", "generate", "import", "inspect", "match"),
-    *("merge", "proxies", "rank-audio-models", "render", "report", "synths", "train", "tune"),
+    *("audio-models", "convert", "demo", "distance", "embed", "evaluate", "generate", "import", "inspect", "listen"),
+    *("match", "merge", "proxies", "rank-audio-models", "render", "report", "synths", "train", "tune"),
 ]
 DISTANCES = {"stft", "mstft", "mel", "mfccd", "a_mean"}
 PLUGIN_LEVEL = 0.132

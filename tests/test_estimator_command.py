@@ -90,8 +90,26 @@ def test_the_documents_commands_run(folder, command):
     assert scores["true preset again"]["per_clip"]["a_mean"]["mean"] == pytest.approx(0, abs=1e-6)
     assert scores["estimator"]["in_batches_of_64"]["a_mean"] > 0
     assert 0 <= scores["estimator"]["parameters"]["categorical_accuracy"] <= 1
-
+    reports(command)
     mistakes(command)
+
+
+def reports(command) -> None:
+    """Runs of estimators and of proxies are set side by side, each in tables of their own."""
+    found = json.loads(command("report runs/small runs/estimator --out both --json").out)
+    assert [row["run"] for row in found["runs"]] == ["small"]
+    row = found["estimators"][0]
+    metrics = [json.loads(line) for line in Path("runs/estimator/metrics.jsonl").read_text().splitlines()]
+    assert (row["run"], row["schedule"], row["gradient"], row["proxy"]) == ("estimator", "mix", "soft", "hn-oh")
+    assert (row["best_a_mean"], row["last_a_mean"]) == (min(r["a_mean"] for r in metrics), metrics[-1]["a_mean"])
+    assert row["minutes"] == metrics[-1]["seconds"] / 60
+    assert {row["domain"] for row in found["judgements"]} == {"in-domain", "out-of-domain"}
+    assert Path(found["listen"]).is_file()
+    for name in ("runs", "estimators", "estimators-in-domain", "estimators-out-of-domain"):
+        assert Path(f"both/{name}.csv").is_file()
+    page = Path("both/index.html").read_text(encoding="utf8")
+    assert all(words in page for words in ("Learning curves", "Training runs of estimators", "listen/index.html"))
+    assert not Path("report/runs.csv").exists()  # The document's is of an estimator alone.
 
 
 def mistakes(command) -> None:
@@ -110,7 +128,6 @@ def mistakes(command) -> None:
         (f"evaluate {proxy} --corpus corpora/training --sounds sounds", "--sounds cannot be used here"),
         (f"evaluate {proxy}", "give one with --corpus"),
         ("train estimator.toml --out runs/small", "another recipe"),
-        ("report runs/estimator --out made", "the run of an estimator"),
         ("train estimator.toml --out made --set corpus.train=corpora/training", "make it with --keep-levels"),
         ("train estimator.toml --out made --set loss.schedule=mx", "unknown loss schedule 'mx'; did you mean mix?"),
     ):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from synthproxy import __version__
-from synthproxy.cli import catalogue, corpora, matching, proxies, ranking, sounds
+from synthproxy.cli import catalogue, corpora, listening, matching, proxies, ranking, sounds
 from synthproxy.cli.options import EXIT_INTERRUPTED, EXIT_MISTAKE
 from synthproxy.errors import SynthProxyError
 
@@ -24,7 +24,7 @@ for _command in (
     *(matching.demo, catalogue.synths, catalogue.audio_models, catalogue.proxies, sounds.inspect, sounds.render),
     *(sounds.convert, sounds.embed, sounds.distance, corpora.generate, corpora.import_, corpora.bank, corpora.merge),
     *(proxies.train, proxies.tune, proxies.evaluate, proxies.report, ranking.rank_audio_models),
-    *(matching.match, matching.collect),
+    *(matching.match, matching.collect, listening.listen),
 ):
     app.command(_command, name=_command.__name__.rstrip("_").replace("_", "-"))
 

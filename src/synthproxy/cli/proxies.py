@@ -128,7 +128,8 @@ def evaluate(
     training_corpus:
         Corpus it has learned from, for the baselines that need it.
     out:
-        Folder for all tables, in Markdown, CSV and LaTeX, and for scores of a proxy by gallery size, which take longer.
+        Folder for all tables, in Markdown, CSV and LaTeX, and for what takes longer: of a proxy, scores by gallery
+        size; of an estimator, sounds and presets of its matches, and a page to listen to them.
     """
     from synthproxy.matching.estimator_checkpoint import FORMAT
     from synthproxy.proxies.checkpoint import checkpoint_form
@@ -202,21 +203,24 @@ def _evaluate_estimator(
 
 
 def report(runs: Files, *, out: Output, json: Json = False) -> None:
-    """Set training runs side by side: tables, learning curves and one page, from their folders alone.
+    """Set training runs side by side: tables, learning curves, one page, and one of sounds, from their folders alone.
 
     Parameters
     ----------
     runs:
-        Folders of training runs. What `evaluate` wrote inside them is shown too.
+        Folders of training runs of proxies and estimators. What `evaluate` wrote inside them is shown too.
     out:
-        Folder for the page, the tables in Markdown, CSV and LaTeX, and the picture.
+        Folder for the page, the tables in Markdown, CSV and LaTeX, and the picture; listen/ in it for sounds.
     """
-    from synthproxy.report.run_report import FEW_COLUMNS, read_runs, run_table, write_report
+    from synthproxy.report.run_report import read_runs, write_report
 
     found = read_runs(runs)
     result = write_report(found, out)
     if json:
         print_json(result)
     else:
-        print_table(run_table(found, FEW_COLUMNS))
-        print(f"{out / 'index.html'}: tables and learning curves")
+        for table in found.few_tables():
+            print_table(table)
+        print(f"{out / 'index.html'}: tables{' and learning curves' if found.proxies else ''}")
+        if result["listen"]:
+            print(f"{result['listen']}: what the estimators make of the same sounds")

@@ -42,6 +42,11 @@ class RecordedSound:
     instrument: str = ""
     family: str = ""
 
+    @property
+    def stem(self) -> str:
+        """Its name without the ending of the file."""
+        return self.name.removesuffix(self.path.suffix)
+
 
 def find_sounds(folder: Path) -> list[RecordedSound]:
     """The sounds of a set, in order of their names; none of them is read.

@@ -75,6 +75,11 @@ SCHEDULES: Mapping[str, LossSchedule] = MappingProxyType(
 """The published schedules by name: PLoss, Mix and Switch, and those that begin with the perceptual loss."""
 
 
+def name_of_schedule(schedule: LossSchedule) -> str:
+    """The name of a published schedule; ``own`` of any other."""
+    return next((name for name, published in SCHEDULES.items() if published == schedule), "own")
+
+
 def get_schedule(name: str) -> LossSchedule:
     """A published schedule by name, in any case.
 

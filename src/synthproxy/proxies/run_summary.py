@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.checkpoint import count_saved_parameters
@@ -60,22 +61,16 @@ class RunSummary:
 
 
 def read_run(path: Path) -> RunSummary:
-    """Read the folder of a training run, finished or not.
+    """Read the folder of a proxy's training run, finished or not.
 
     Raises:
-        InvalidInputError: there is no such folder, it is not one of a run, or a file in it is damaged.
+        InvalidInputError: there is no such folder, it is not one of a proxy's run, or a file in it is damaged.
     """
-    folder, file = RunFolder(path), path / RECIPE
-    if not file.is_file():
-        raise InvalidInputError(
-            f"{path}: not the folder of a training run, there is no {RECIPE}; give folders that `synthproxy train` made"
-        )
-    try:
-        found = json.loads(file.read_text(encoding="utf8"))
+    if (kind := kind_of_run(path)) != "proxy":
+        raise InvalidInputError(f"{path}: a run that trains no proxy ({kind}); give one that does")
+    folder = RunFolder(path)
+    with reading_recipe(path) as found:
         recipe, learned = found["recipe"], found["corpora"]["train"]
-        for other, what in (("estimator", "an estimator"), ("proposer", "a proposer")):
-            if other in recipe:
-                raise InvalidInputError(f"{path}: the run of {what}; only those of proxies can be set side by side")
         return RunSummary(
             path=path,
             proxy=recipe["proxy"]["name"],
@@ -85,8 +80,36 @@ def read_run(path: Path) -> RunSummary:
             training_size=learned["size"],
             validation=found["corpora"]["validation"],
             parameters=_parameters(folder),
-            metrics=tuple(_numbers(row) for row in folder.read_metrics()),
+            metrics=read_numbers(folder),
         )
+
+
+def kind_of_run(path: Path) -> Literal["proxy", "estimator", "proposer"]:
+    """What is trained in the folder of a run.
+
+    Raises:
+        InvalidInputError: as :func:`reading_recipe`.
+    """
+    with reading_recipe(path) as found:
+        if "estimator" in found["recipe"]:
+            return "estimator"
+        return "proposer" if "proposer" in found["recipe"] else "proxy"
+
+
+@contextmanager
+def reading_recipe(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Give what ``recipe.json`` in the folder of a run holds, and say so if it is not what the block expects.
+
+    Raises:
+        InvalidInputError: there is no such folder, it is not one of a run, or the file is damaged.
+    """
+    file = path / RECIPE
+    if not file.is_file():
+        raise InvalidInputError(
+            f"{path}: not the folder of a training run, there is no {RECIPE}; give folders that `synthproxy train` made"
+        )
+    try:
+        yield json.loads(file.read_text(encoding="utf8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(f"{file}: not the recipe of a training run, or damaged ({error!r})") from error
 
@@ -96,5 +119,9 @@ def _parameters(folder: RunFolder) -> int | None:
     return count_saved_parameters(found[0]) if found else None
 
 
-def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    return {key: value for key, value in row.items() if isinstance(value, int | float) and math.isfinite(value)}
+def read_numbers(folder: RunFolder) -> tuple[Mapping[str, float], ...]:
+    """A row for each validation of a run, in order; what is no number is left out."""
+    return tuple(
+        {key: value for key, value in row.items() if isinstance(value, int | float) and math.isfinite(value)}
+        for row in folder.read_metrics()
+    )

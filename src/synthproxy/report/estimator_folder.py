@@ -25,12 +25,19 @@ from synthproxy.matching.estimator_evaluation import (
 )
 from synthproxy.matching.heard import HeardPresets
 from synthproxy.matching.playing import Player
+from synthproxy.report.content import Page, Section
 from synthproxy.report.estimator_scores import FEW_SOUND_COLUMNS, category_table, parameter_table, sound_table
+from synthproxy.report.listening_folder import write_listening_page
+from synthproxy.report.match_sounds import write_match_sounds
+from synthproxy.report.sound_folders import sound_table_from_folders
 from synthproxy.report.tables import Table, write_tables
 
 MOST: Final = 256
 """Sounds of each kind to judge by, unless asked otherwise."""
 OUT_OF_DOMAIN: Final = "Out of domain"
+IN_DOMAIN_FOLDER: Final = "in-domain"
+OUT_OF_DOMAIN_FOLDER: Final = "out-of-domain"
+"""Folders of sounds, and names of tables."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +113,19 @@ class EstimatorEvaluations:
         """All tables, by the names of their files."""
         found = {}
         if self.in_domain:
-            found["in-domain"] = sound_table(self.in_domain, self._title)
-            found["in-domain-parameters"] = parameter_table(self.in_domain, f"{self._title}: parameters")
-            found["in-domain-categories"] = category_table(self.in_domain, f"{self._title}: categorical parameters")
+            inside = IN_DOMAIN_FOLDER
+            found[inside] = sound_table(self.in_domain, self._title)
+            found[f"{inside}-parameters"] = parameter_table(self.in_domain, f"{self._title}: parameters")
+            found[f"{inside}-categories"] = category_table(self.in_domain, f"{self._title}: categorical parameters")
         if self.out_of_domain:
-            found["out-of-domain"] = sound_table(self.out_of_domain, OUT_OF_DOMAIN)
+            found[OUT_OF_DOMAIN_FOLDER] = sound_table(self.out_of_domain, OUT_OF_DOMAIN)
         return found
+
+    def titled(self) -> list[tuple[str, str, MatchEvaluation]]:
+        """Title and folder of each, with it."""
+        inside = (self._title, IN_DOMAIN_FOLDER, self.in_domain)
+        outside = (OUT_OF_DOMAIN, OUT_OF_DOMAIN_FOLDER, self.out_of_domain)
+        return [(title, folder, found) for title, folder, found in (inside, outside) if found is not None]
 
     @property
     def _title(self) -> str:
@@ -119,7 +133,9 @@ class EstimatorEvaluations:
 
 
 def run_estimator_evaluation(order: EstimatorOrder, folder: Path | None = None) -> EstimatorEvaluations:
-    """Judge an estimator and, if there is a folder for it, write ``scores.json`` and all tables.
+    """Judge an estimator and, if there is a folder for it, write ``scores.json``, all tables, and sounds to listen to.
+
+    Of the latter, examples are chosen by the published rule; ``index.html`` is the page with their players.
 
     Raises:
         IncompatibleError: checkpoint and corpora do not belong together.
@@ -144,7 +160,24 @@ def run_estimator_evaluation(order: EstimatorOrder, folder: Path | None = None) 
         if folder is not None:
             write_tables(folder, found.tables())
             replace_file(folder / "scores.json", json.dumps(found.to_dict(), indent=1) + "\n")
+            _write_sounds(folder, found, player)
     return found
+
+
+def _write_sounds(folder: Path, evaluations: EstimatorEvaluations, player: Player) -> None:
+    sections = []
+    for title, name, found in evaluations.titled():
+        folders = write_match_sounds(folder / name, found, player)
+        means = sound_table(found, "All sounds", FEW_SOUND_COLUMNS)
+        players = sound_table_from_folders(f"{title}: examples", folders)
+        sections.append(Section(title, "", (means, players)))
+    checkpoint = "/".join(evaluations.order.checkpoint.parts[-2:])
+    introduction = (
+        f"Presets of {player.synth.name} by {checkpoint}, which heard the targets, and what they sound like. Which "
+        "sounds are here was chosen without a look at scores. Distances of examples are taken at matched level; lower "
+        "is closer."
+    )
+    write_listening_page(folder, Page("What an estimator makes of sounds", introduction, tuple(sections)))
 
 
 def _learned(order: EstimatorOrder, info: EstimatorInfo, corpus: Corpus | None) -> HeardPresets | None:

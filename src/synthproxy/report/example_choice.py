@@ -22,14 +22,20 @@ PITCHES: Final = range(49, 74)
 def choose_examples(sounds: Sequence[RecordedSound]) -> list[int]:
     """Choose by family among sounds of which notes and families are known, as they are of NSynth, else as in-domain.
 
+    Where no sound has a pitch that may be chosen, the family does not count either. Sounds that are all chosen stay in
+    their order.
+
     Returns:
         Indices into ``sounds``, in the order of the columns.
 
     Raises:
         InvalidInputError: there is nothing to choose from.
     """
-    known = sounds and all(sound.note is not None and sound.family for sound in sounds)
-    return choose_by_family(sounds) if known else choose_in_domain(len(sounds))
+    pitches = [sound.note.pitch for sound in sounds if sound.note is not None and sound.family]
+    if len(pitches) == len(sounds) and any(pitch in PITCHES for pitch in pitches):
+        return choose_by_family(sounds)
+    chosen = choose_in_domain(len(sounds))
+    return sorted(chosen) if len(chosen) == len(sounds) else chosen
 
 
 def choose_in_domain(count: int, examples: int = IN_DOMAIN_EXAMPLES, seed: int = IN_DOMAIN_SEED) -> list[int]:

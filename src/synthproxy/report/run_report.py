@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.files import make_folder, replace_file
-from synthproxy.proxies.run_summary import RunSummary, read_run
+from synthproxy.matching.estimator_summary import read_estimator_run
+from synthproxy.proxies.run_summary import RunSummary, kind_of_run, read_run
+from synthproxy.report import estimator_runs
 from synthproxy.report.content import Figure, Page, Section
+from synthproxy.report.estimator_runs import (
+    ReportedEstimator,
+    estimator_table,
+    find_judgements,
+    judgement_rows,
+    judgement_tables,
+    listening_page,
+)
+from synthproxy.report.listening_folder import write_listening_page
 from synthproxy.report.page import write_page
 from synthproxy.report.plots import ON_DARK
 from synthproxy.report.run_curves import run_curves
@@ -34,6 +45,8 @@ COLUMNS: Final = {
 """Keys of a run's row, and what they are called in the table."""
 FEW_COLUMNS: Final = ("run", "proxy", "parameters", "presets_seen", "minutes", "best_mrr", "best_l1")
 """What a terminal has room for."""
+LISTEN: Final = "listen"
+"""Folder of the page with sounds, beside the other."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +70,42 @@ class ReportedRun:
         return dict(zip(COLUMNS, values, strict=True))
 
 
-def read_runs(paths: Sequence[Path]) -> list[ReportedRun]:
-    """Read the folders of training runs, each once, and the scores inside.
+@dataclass(frozen=True)
+class Runs:
+    """Training runs by what they train."""
+
+    proxies: tuple[ReportedRun, ...]
+    estimators: tuple[ReportedEstimator, ...]
+
+    def few_tables(self) -> list[Table]:
+        """What a terminal has room for."""
+        found = [run_table(self.proxies, FEW_COLUMNS)] if self.proxies else []
+        return found + ([estimator_table(self.estimators, estimator_runs.FEW_COLUMNS)] if self.estimators else [])
+
+
+def read_runs(paths: Sequence[Path]) -> Runs:
+    """Read the folders of training runs of proxies and estimators, each once, and the scores inside.
 
     Raises:
-        InvalidInputError: no folders, one that is not of a run, or a damaged file in one.
+        InvalidInputError: no folders, one that is not of such a run, or a damaged file in one.
     """
     once = list({path.resolve(): path for path in paths}.items())
     if not once:
         raise InvalidInputError("a report needs the folder of at least one training run")
     short = [whole.name for whole, _ in once]
     names = [name if short.count(name) == 1 else str(path) for name, (_, path) in zip(short, once, strict=True)]
-    return [
-        ReportedRun(name, read_run(path), tuple(find_scores(path, name)))
-        for name, (_, path) in zip(names, once, strict=True)
-    ]
+    proxies, estimators = [], []
+    for name, (_, path) in zip(names, once, strict=True):
+        kind = kind_of_run(path)
+        if kind == "proxy":
+            proxies.append(ReportedRun(name, read_run(path), tuple(find_scores(path, name))))
+        elif kind == "estimator":
+            estimators.append(ReportedEstimator(name, read_estimator_run(path), find_judgements(path, name)))
+        else:
+            raise InvalidInputError(
+                f"{path}: the run of a {kind}; only those of proxies and of estimators can be set side by side"
+            )
+    return Runs(tuple(proxies), tuple(estimators))
 
 
 def run_table(runs: Sequence[ReportedRun], keys: Sequence[str] = tuple(COLUMNS)) -> Table:
@@ -94,28 +128,40 @@ def run_table(runs: Sequence[ReportedRun], keys: Sequence[str] = tuple(COLUMNS))
     return Table("Training runs", tuple(COLUMNS[key] for key in keys), rows, caption, best)
 
 
-def write_report(runs: Sequence[ReportedRun], folder: Path) -> dict[str, Any]:
+def write_report(runs: Runs, folder: Path) -> dict[str, Any]:
     """Write the page ``index.html``, the tables (Markdown, CSV, LaTeX) and ``learning-curves.png``.
 
+    Sounds that were kept when estimators were judged are set side by side on a page of their own, in ``listen/``.
+
     Returns:
-        The rows of the tables: ``runs``, ``scores`` and ``hand_crafted``.
+        The rows of the tables: ``runs``, ``scores`` and ``hand_crafted`` of proxies, ``estimators`` and ``judgements``
+        of these; and ``listen``, the page with sounds, or None.
     """
-    make_folder(folder)
-    scores = [found for run in runs for found in run.scores]
-    tables = {"runs": run_table(runs)}
+    scores = [found for run in runs.proxies for found in run.scores]
+    judged = judgement_rows(runs.estimators)
+    tables = {"runs": run_table(runs.proxies)} if runs.proxies else {}
     if scores:
         tables |= {"test-scores": evaluation_table(scores), **contrast_tables(scores)}
-    curves = _curves(runs)
+    if runs.estimators:
+        tables |= {"estimators": estimator_table(runs.estimators), **judgement_tables(judged)}
+    sounds = listening_page(runs.estimators)
+    curves = _curves(runs.proxies)
+    make_folder(folder)
+    listen = write_listening_page(folder / LISTEN, sounds) if sounds else None
     write_tables(folder, tables)
     if curves:
         replace_file(folder / "learning-curves.png", curves.png)
         replace_file(folder / "learning-curves-dark.png", curves.dark_png or b"")
-    shown = {**tables, "runs": run_table(runs, _telling(runs))}
-    write_page(folder / "index.html", _page(runs, shown, curves, _pictures(scores)))
+    if runs.proxies:
+        tables["runs"] = run_table(runs.proxies, _telling(runs.proxies))
+    write_page(folder / "index.html", _page(runs, tables, curves, _pictures(scores), listen))
     return {
-        "runs": [run.row() for run in runs],
+        "runs": [run.row() for run in runs.proxies],
+        "estimators": [run.row() for run in runs.estimators],
+        "judgements": judged,
         "scores": [found.row for found in scores],
         "hand_crafted": [row for found in scores for row in found.contrast],
+        "listen": str(listen) if listen else None,
     }
 
 
@@ -161,10 +207,11 @@ def _pictures(scores: Sequence[FoundScores]) -> list[Figure]:
 
 
 def _page(
-    runs: Sequence[ReportedRun], tables: dict[str, Table], curves: Figure | None, pictures: Sequence[Figure]
+    runs: Runs, tables: dict[str, Table], curves: Figure | None, pictures: Sequence[Figure], listen: Path | None
 ) -> Page:
-    trained = Section("Training", "", (tables["runs"], *((curves,) if curves else ())))
-    sections = [trained]
+    sections = []
+    if "runs" in tables:
+        sections.append(Section("Training", "", (tables["runs"], *((curves,) if curves else ()))))
     if "test-scores" in tables:
         text = "A trained proxy is judged by presets that it has never met, beside what trivial predictors reach."
         sections.append(Section("Test", text, (tables["test-scores"],)))
@@ -174,8 +221,23 @@ def _page(
         sections.append(Section("Synthetic and hand-crafted", text, contrasts))
     if pictures:
         sections.append(Section("Embeddings", "", tuple(pictures)))
-    synths = ", ".join(sorted({run.summary.synth for run in runs}))
-    models = ", ".join(sorted({run.summary.audio_model for run in runs}))
-    count = "One training run" if len(runs) == 1 else f"{len(runs)} training runs"
-    introduction = f"{count}: from presets of {synths} to the embeddings that {models} would give their sounds."
-    return Page("Training runs", introduction, tuple(sections))
+    if runs.estimators:
+        text = f"What they make of the same sounds can be heard on {LISTEN}/index.html beside this page."
+        judged = tuple(table for name, table in tables.items() if name.startswith("estimators"))
+        sections.append(Section("Estimators", text if listen else "", judged))
+    return Page("Training runs", "\n\n".join(_introduction(runs)), tuple(sections))
+
+
+def _introduction(runs: Runs) -> Iterator[str]:
+    if runs.proxies:
+        synths = ", ".join(sorted({run.summary.synth for run in runs.proxies}))
+        models = ", ".join(sorted({run.summary.audio_model for run in runs.proxies}))
+        what = f"from presets of {synths} to the embeddings that {models} would give their sounds"
+        yield f"{_count(runs.proxies)}: {what}."
+    if runs.estimators:
+        synths = ", ".join(sorted({run.summary.synth for run in runs.estimators}))
+        yield f"{_count(runs.estimators)} of estimators: from sounds to presets of {synths}."
+
+
+def _count(runs: Sequence[object]) -> str:
+    return "One training run" if len(runs) == 1 else f"{len(runs)} training runs"
