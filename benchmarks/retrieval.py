@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from machine import describe_machine
+from voices import AUDIO_MODEL, CHANNELS, SYNTH, held_out_together, sounds_alike, voices_of
 
 from synthproxy.audio.registry import get_audio_model
-from synthproxy.corpus import Corpus, generate, import_presets
-from synthproxy.corpus.splitting import alike
+from synthproxy.corpus import Corpus, generate
 from synthproxy.errors import SynthProxyError
 from synthproxy.matching.joint import JointEmbedding
 from synthproxy.progress import counting
@@ -35,31 +34,13 @@ from synthproxy.proxies.tokens import to_soft
 from synthproxy.report.tables import Table, to_markdown
 from synthproxy.synths import get_synth
 
-SYNTH, AUDIO_MODEL, CHANNELS = "dexed", "mel@16", 256
 HELD_OUT, GALLERY, HELD_ALGORITHMS = 3_144, 4_096, 6
-BANDS, MOST_ALIKE = 128, 100
-DECIBEL = 1 / (4.343 * 5.0)
 BATCH, RATE, DECAY = 512, 1e-3, 0.05
 PUBLISHED = {
     "random": (0.861, 0.995, 0.917),
     "sound": (0.861, 0.995, 0.917),
     "algorithms": (0.522, float("nan"), 0.652),
 }
-
-
-def voices_of(folder: Path) -> Examples:
-    shared = os.environ.get("SYNTHPROXY_SHARED")
-    if not shared:
-        raise SystemExit("set SYNTHPROXY_SHARED to the folder that has data/dx7_voices.npz")
-    with counting("voices") as progress:
-        import_presets(
-            folder / "voices",
-            [Path(shared) / "data" / "dx7_voices.npz"],
-            get_synth(SYNTH),
-            get_audio_model(AUDIO_MODEL),
-            progress=progress,
-        )
-    return Examples.from_corpus(Corpus.open(folder / "voices"))
 
 
 def held_out(voices: Examples, split: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -69,14 +50,8 @@ def held_out(voices: Examples, split: str, seed: int) -> tuple[np.ndarray, np.nd
         algorithms = voices.presets[:, algorithm_column(voices)]
         is_held = np.isin(algorithms, generator.permutation(32)[:HELD_ALGORITHMS])
         return np.flatnonzero(~is_held), generator.permutation(np.flatnonzero(is_held))[:GALLERY]
-    levels = voices.embeddings.reshape(len(voices), -1, CHANNELS)[:, :, :BANDS].reshape(len(voices), -1)
-    labels = alike(levels, DECIBEL) if split == "sound" else np.arange(len(voices))
-    # Those that sound alike go to one side together, until that side is full.
-    kinds, sizes = np.unique(labels, return_counts=True)
-    order = generator.permutation(np.flatnonzero(sizes <= MOST_ALIKE))
-    full = int(np.searchsorted(np.cumsum(sizes[order]), HELD_OUT))
-    is_held = np.isin(labels, kinds[order[: full + 1]])
-    return np.flatnonzero(~is_held), np.flatnonzero(is_held)[:HELD_OUT]
+    labels = sounds_alike(voices) if split == "sound" else np.arange(len(voices))
+    return held_out_together(labels, HELD_OUT, generator)
 
 
 def algorithm_column(voices: Examples) -> int:
