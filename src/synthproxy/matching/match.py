@@ -21,6 +21,7 @@ from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.distances import SAMPLE_RATE, Distances, distances, matching_gain
 from synthproxy.matching.proposing import TrainedProposer
 from synthproxy.matching.proxy_bank import ProxyBank
+from synthproxy.matching.redrawing import Redrawing
 from synthproxy.matching.refine import refine
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.search import SearchSettings, Variation, evolve, random_candidates
@@ -200,7 +201,10 @@ def match(
         )
         proposal = proposal or (population[0] if population else None)
         stage = "search"
-        population = evolve(bench, population, generator, keep_going=going(SEARCH_UNTIL), settings=settings.search)
+        redraw = Redrawing.of(proposer, bench.bounds, target).children if proposer and settings.search.redrawn else None
+        population = evolve(
+            bench, population, generator, keep_going=going(SEARCH_UNTIL), settings=settings.search, redraw=redraw
+        )
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))
         before = _measured(bench, proposal) if proposal else None

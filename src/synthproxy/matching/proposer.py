@@ -9,6 +9,7 @@ tokens of what is heard.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -217,17 +218,17 @@ class Proposer(nn.Module):
     def draw(
         self,
         sound: Tensor,
-        note: Note,
+        note: Note | Sequence[Note],
         count: int,
         generator: np.random.Generator,
         drawing: Drawing | None = None,
         given: Given | None = None,
     ) -> Floats:
-        """Draw presets for a sound: (count, free).
+        """Draw presets for a sound, or one for each of several: (count, free).
 
         Args:
-            sound: its embedding, (dimension,).
-            note: the note it is taken for.
+            sound: its embedding, (dimension,), or those of several, (count, dimension).
+            note: the note it is taken for, or that of each.
             count: presets to draw, at once.
             generator: of the order in which parameters become known, and of their values.
             drawing: how.
@@ -241,7 +242,8 @@ class Proposer(nn.Module):
         classes = np.zeros((count, self.space.size), dtype=np.int64)
         known = np.broadcast_to(given.known, classes.shape)
         due = self._steps(generator, drawing.steps, known)
-        sounds, notes = sound.expand(count, -1), note_values([note]).expand(count, -1)
+        notes = note_values([note] if isinstance(note, Note) else list(note)).expand(count, -1)
+        sounds = sound.expand(count, -1)
         self.eval()
         for step in range(drawing.steps):
             soft = to_soft(self.space, torch.from_numpy(self._with_given(classes, given)))

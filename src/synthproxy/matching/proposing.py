@@ -63,7 +63,7 @@ class TrainedProposer:
         Raises:
             IncompatibleError: the proposer is of another synth, or of an audio model with other weights.
         """
-        asked = list(product(self._heard(target), temperatures))
+        asked = list(product(self.hear(target), temperatures))
         given = self._given(synth, bounds) if bounds else None
         shares = [len(share) for share in np.array_split(np.arange(count), len(asked))]
         pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="proposer")
@@ -89,14 +89,14 @@ class TrainedProposer:
         preset = in_space(bounds.low.astype(np.float32)[None], synth.space, self.info.space)[0]
         return Given(preset, np.asarray([parameter.name in locked for parameter in self.info.space.free]))
 
-    def _heard(self, target: Target) -> list[_Heard]:
+    def hear(self, target: Target) -> list[Heard]:
         """The sounds of the target at each of the notes that they may be."""
         info, found = self.info, []
         for sound in target.sounds:
             told = [self.nearest_note(note) for note in sound.notes]
             above = [note.pitch - other.pitch for note, other in zip(sound.notes, told, strict=True)]
             heard = embed_shifted(sound, info.audio_model, info.audio_model_identity, above, info.seconds)
-            found += [_Heard(*one) for one in zip(target.notes, told, heard, strict=True)]
+            found += [Heard(*one) for one in zip(target.notes, told, heard, strict=True)]
         return found
 
     def nearest_note(self, note: Note) -> Note:
@@ -108,7 +108,7 @@ class TrainedProposer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Heard:
+class Heard:
     """A sound of a target, taken for a note.
 
     Args:

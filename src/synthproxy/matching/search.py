@@ -29,6 +29,7 @@ class SearchSettings:
         crossover: probability that a child has two parents.
         swap: probability that a child takes one operator's, or other group's, values for another like it.
         note_change: probability that a child's note gets another length.
+        redrawn: share of the children that a proposer makes, if there is one.
     """
 
     population: int = 64
@@ -37,6 +38,11 @@ class SearchSettings:
     crossover: float = 0.6
     swap: float = 0.05
     note_change: float = 0.1
+    redrawn: float = 0.5
+
+
+Breed = Callable[[Sequence[Candidate], np.random.Generator], list[Candidate]]
+"""Makes a child of each of some parents."""
 
 
 class Variation:
@@ -67,11 +73,11 @@ class Variation:
 
     def child(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
         """A new candidate from one or two of the population."""
-        first = self._parent(population, generator)
+        first = self.parent(population, generator)
         preset, note = first.preset.astype(np.float64), first.note
         crossed = generator.random() < self.settings.crossover
         if crossed:
-            second = self._parent(population, generator)
+            second = self.parent(population, generator)
             share = generator.uniform(0.1, 0.9)
             for group in self.groups:
                 if generator.random() < share:
@@ -87,8 +93,8 @@ class Variation:
             note = self._other_length(note, generator)
         return Candidate(self.bounds.within(preset), note, "search")
 
-    def _parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
-        # The population is sorted, so the lowest index is the best.
+    def parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
+        """The nearest of a few; the population is sorted, so it has the lowest index."""
         return population[int(generator.integers(len(population), size=self.settings.tournament).min())]
 
     def _mutate(self, preset: NDArray[np.float64], generator: np.random.Generator) -> None:
@@ -118,8 +124,12 @@ def evolve(
     *,
     keep_going: Callable[[Sequence[Candidate]], bool],
     settings: SearchSettings | None = None,
+    redraw: Breed | None = None,
 ) -> list[Candidate]:
     """Improve a scored population until ``keep_going``, asked with it after each generation, says no.
+
+    Args:
+        redraw: makes some of the children.
 
     Returns:
         The population, nearest first.
@@ -129,7 +139,10 @@ def evolve(
     best = nearest(population, settings.population)
     while keep_going(best):
         known = {c.key for c in best}
-        children = [variation.child(best, generator) for _ in range(settings.children)]
+        redrawn = round(settings.redrawn * settings.children) if redraw else 0
+        children = [variation.child(best, generator) for _ in range(settings.children - redrawn)]
+        if redraw:
+            children += redraw([variation.parent(best, generator) for _ in range(redrawn)], generator)
         fresh = {c.key: c for c in children if c.key not in known}
         best = nearest([*best, *bench.score(fresh.values())], settings.population)
     return best
