@@ -31,10 +31,6 @@ from synthproxy.synths.base import BoundsLoudness
 from synthproxy.synths.space import Floats
 from synthproxy.workers import independent_workers
 
-SEARCH_UNTIL = 0.8
-"""Part of the budget after which refinement takes over from evolution."""
-
-
 @dataclass(frozen=True)
 class MatchSettings:
     """How a match is made.
@@ -45,6 +41,7 @@ class MatchSettings:
         drawn: presets drawn by a proposer, if there is one, over all notes that the target may be.
         temperatures: at which it draws them, an equal share each.
         proposal_part: part of the budget that proposing may take.
+        search_until: part of the budget after which refinement takes over from evolution.
         top: candidates returned.
         difference: least mean difference between two returned sounds, in dB of their mel spectra.
         seed: of everything random.
@@ -56,6 +53,7 @@ class MatchSettings:
     drawn: int = 512
     temperatures: tuple[float, ...] = (0.5, 0.75, 1.0)
     proposal_part: float = 0.25
+    search_until: float = 0.8
     top: int = 5
     difference: float = 1.0
     seed: int = 0
@@ -203,7 +201,7 @@ def match(
         stage = "search"
         redraw = Redrawing.of(proposer, bench.bounds, target).children if proposer and settings.search.redrawn else None
         population = evolve(
-            bench, population, generator, keep_going=going(SEARCH_UNTIL), settings=settings.search, redraw=redraw
+            bench, population, generator, keep_going=going(settings.search_until), settings=settings.search, redraw=redraw
         )
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))
