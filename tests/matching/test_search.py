@@ -5,6 +5,7 @@ import pytest
 
 from synthproxy.audio.io import write_audio
 from synthproxy.errors import InvalidInputError
+from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.match import MatchSettings, State, match
@@ -82,18 +83,37 @@ def test_evolution_comes_nearer_and_never_loses_its_best(synth, target):
     assert len({c.key for c in best}) == len(best)
 
 
-def test_refinement_moves_numerical_values_only_and_comes_nearer(synth, target, target_preset):
+def test_refinement_sets_right_what_was_moved_a_little_and_a_switch(synth, target, target_preset):
     generator = np.random.default_rng(5)
     numerical = synth.space.columns(Kind.NUMERICAL)
     moved = target_preset.astype(float)
     moved[numerical] += 0.03 * generator.standard_normal(len(numerical))
+    switch = [parameter.name for parameter in synth.space.free].index("op1_mode")
+    moved[switch] = 1 - moved[switch]
     with Bench(synth, target, 1) as bench:
         (begin,) = bench.score([Candidate(synth.space.snap(moved), NOTE, "random")])
-        (best,) = refine(bench, [begin], generator, keep_going=within(bench, 600))
-    assert best.distance < begin.distance
-    others = np.setdiff1d(np.arange(synth.space.size), numerical)
-    assert (best.preset[others] == begin.preset[others]).all()
+        (best,) = refine(bench, [begin], generator, keep_going=within(bench, 900))
+    assert best.distance < 0.4 * begin.distance
+    assert best.preset[switch] == target_preset[switch]
     synth.space.validate(best.preset)
+
+
+def test_refinement_ends_where_no_move_helps_and_then_begins_with_the_next(synth, target, target_preset):
+    names = ["op1_output_level", "op2_output_level", "op3_output_level"]
+    others = [parameter.name for parameter in synth.space.free if parameter.name not in names]
+    bounds = Bounds.of(synth.space, target_preset, lock=others)
+    columns = bounds.open
+    starts = np.repeat(target_preset[None].astype(float), 3, axis=0)
+    starts[:, columns] = [[0.5, 0.5, 0.2], [0.9, 0.2, 0.6], [0.2, 0.9, 0.9]]
+    with Bench(synth, target, 1, bounds=bounds) as bench:
+        population = bench.score([Candidate(preset, NOTE, "random") for preset in synth.space.snap(starts)])
+        population = sorted(population, key=lambda c: c.distance)
+        found = refine(bench, population, np.random.default_rng(0), keep_going=within(bench, 3_000))
+        assert bench.renders < 3_000
+    assert found[0].distance < 0.2 * population[0].distance
+    assert (
+        found[0].preset[synth.space.columns(Kind.CATEGORICAL)] == target_preset[synth.space.columns(Kind.CATEGORICAL)]
+    ).all()
 
 
 def test_the_bench_gives_the_same_scores_with_any_number_of_workers(synth, target):

@@ -1,11 +1,12 @@
 """Matching: from a sound to presets, in stages, within a budget. The best so far is always there.
 
 *Propose* candidates from corpora, from trained networks and at random, render and re-rank them at every note the
-target may be, *search* by evolution, *refine* by CMA-ES, and return different good candidates.
+target may be, *search* by evolution, *refine* by moving single parameters, and return different good candidates.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from synthproxy.synths import Note, Synth
 from synthproxy.synths.base import BoundsLoudness
 from synthproxy.synths.space import Floats
 from synthproxy.workers import independent_workers
+
 
 @dataclass(frozen=True)
 class MatchSettings:
@@ -58,6 +60,12 @@ class MatchSettings:
     difference: float = 1.0
     seed: int = 0
     search: SearchSettings = field(default_factory=SearchSettings)
+
+    def within(self, budget: Budget) -> MatchSettings:
+        """The same, but that no more is drawn than may be rendered."""
+        if budget.renders is None:
+            return self
+        return replace(self, drawn=min(self.drawn, math.ceil(self.proposal_part * budget.renders)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +180,7 @@ def match(
 
     """
     begun = time.monotonic()
-    settings = settings or MatchSettings()
+    settings = (settings or MatchSettings()).within(budget)
     generator = np.random.default_rng(settings.seed if start is None else (settings.seed, len(start.population)))
     with independent_workers(), _bench(synth, target, bounds, workers) as bench:
         stage = "propose"
@@ -201,7 +209,12 @@ def match(
         stage = "search"
         redraw = Redrawing.of(proposer, bench.bounds, target).children if proposer and settings.search.redrawn else None
         population = evolve(
-            bench, population, generator, keep_going=going(settings.search_until), settings=settings.search, redraw=redraw
+            bench,
+            population,
+            generator,
+            keep_going=going(settings.search_until),
+            settings=settings.search,
+            redraw=redraw,
         )
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))
