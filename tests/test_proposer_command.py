@@ -64,6 +64,7 @@ def mistakes(command) -> None:
     for line, *words in (
         (f"{match} --proposer nowhere.safetensors", "there is no such file"),
         (f"{match} --proposer proposer.toml", "not a whole safetensors file"),
+        (f"{match} --proposer {proposer} --unaided", "--unaided", "leave out --proposer"),
         (f"{match} --proxy {proposer}", "not one of the form 'synthproxy-proxy'"),
         ("report runs/proposer --out none", "the run of a proposer"),
         (f"evaluate {proposer} --corpus corpora/low", "not one of the form"),

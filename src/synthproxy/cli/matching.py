@@ -38,6 +38,7 @@ def match(
     corpus: Annotated[list[Path] | None, Parameter(name=["--corpus", "--bank"], negative="")] = None,
     proxy: Path | None = None,
     proposer: Path | None = None,
+    unaided: Annotated[bool, Parameter(negative="")] = False,
     lock: Annotated[list[str] | None, Parameter(negative="")] = None,
     start: Path | None = None,
     start_number: int = 1,
@@ -70,7 +71,10 @@ def match(
     proxy:
         Checkpoint of a trained proxy to look through made-up presets with.
     proposer:
-        Checkpoint of a trained proposer to draw candidates from.
+        Checkpoint of a trained proposer to draw candidates from; by default the one that comes with the package, which
+        has one for Dexed.
+    unaided:
+        Use no proposer.
     lock:
         A parameter or a group of them that keeps its value of the preset in --start, or the synth's default: lfo,
         operators.3, 'op?_detune'.
@@ -102,6 +106,7 @@ def match(
         corpora=corpus or (),
         proxy=proxy,
         proposer=proposer,
+        unaided=unaided,
         pitch=pitches[0] if pitches else None,
         duration=duration,
         velocity=velocity,

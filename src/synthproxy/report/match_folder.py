@@ -25,6 +25,7 @@ from synthproxy.matching.match import Match, MatchedNote, MatchResult, MatchSett
 from synthproxy.matching.proposing import TrainedProposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
+from synthproxy.matching.shipped import shipped_proposer
 from synthproxy.matching.target import Target, read_targets
 from synthproxy.progress import progress_bar
 from synthproxy.report.content import Comparison, Page, Section, Sound
@@ -47,8 +48,9 @@ class MatchRun:
 class MatchOrder:
     """What is to be matched and how; see the command line for the meaning of each.
 
-    Exactly one of ``seconds`` and ``renders`` is set. ``others`` are further notes of the instrument that ``target`` is
-    one of, and ``other_pitches`` theirs, if ``pitch`` is given.
+    Exactly one of ``seconds`` and ``renders`` is set. Without a ``proposer`` the one that is shipped for the synth is
+    used, if there is one and the match is not to be ``unaided``. ``others`` are further notes of the instrument that
+    ``target`` is one of, and ``other_pitches`` theirs, if ``pitch`` is given.
     """
 
     target: Path
@@ -59,6 +61,7 @@ class MatchOrder:
     corpora: Sequence[Path] = ()
     proxy: Path | None = None
     proposer: Path | None = None
+    unaided: bool = False
     pitch: int | None = None
     duration: float | None = None
     velocity: int = 100
@@ -76,6 +79,8 @@ class MatchOrder:
             raise InvalidInputError(f"--top: at least one preset must be wanted, got {self.top}")
         if self.seed < 0:
             raise InvalidInputError(f"--seed: give 0 or a larger number, got {self.seed}")
+        if self.unaided and self.proposer is not None:
+            raise InvalidInputError("--unaided: says to use no proposer; leave out --proposer")
 
 
 def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) -> dict[str, Any]:
@@ -94,11 +99,12 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
     synth = get_synth(order.synth, "fast" if order.fast else "exact")
     corpora = [Bank.open(path) for path in order.corpora]
     proxy = ProxyBank.load(order.proxy) if order.proxy else None
-    proposer = TrainedProposer.load(order.proposer) if order.proposer else None
+    checkpoint = order.proposer or (None if order.unaided else shipped_proposer(synth))
+    proposer = TrainedProposer.load(checkpoint) if checkpoint else None
     begin = load_preset(synth, order.start, target.note, order.start_number) if order.start else None
     bounds = Bounds.of(synth.space, begin.vector if begin else None, lock=order.lock, near=order.near)
     settings = MatchSettings(top=order.top, seed=order.seed)
-    sources = [str(path) for path in (*order.corpora, order.proxy, *([order.proposer] if order.proposer else []))]
+    sources = [str(path) for path in (*order.corpora, order.proxy, *([checkpoint] if checkpoint else []))]
     limits = {"seconds": order.seconds, "renders": order.renders, "seed": order.seed}
     begun_from = [begin.vector.tolist() if begin else None, bounds.low.tolist(), bounds.high.tolist()]
     task = task_identity(synth, target, sources=sources, begun_from=begun_from, **limits)
