@@ -52,8 +52,8 @@ class MatchSettings:
 
     retrieved: int = 256
     random: int = 256
-    drawn: int = 512
-    temperatures: tuple[float, ...] = (0.5, 0.75, 1.0)
+    drawn: int = 1024
+    temperatures: tuple[float, ...] = (0.3, 0.5, 0.75)
     proposal_part: float = 0.25
     search_until: float = 0.8
     top: int = 5

@@ -42,7 +42,7 @@ class Drawing:
         temperature: logits are divided by it; below 1 draws keep to what is likely.
     """
 
-    steps: int = 16
+    steps: int = 8
     temperature: float = 1.0
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from synthproxy.synths import Note
 FEWEST, MOST = 0.02, 0.6
 """Share of a preset that is forgotten, at least and at most; its logarithm is drawn evenly."""
 STEPS = 2
-TEMPERATURES = (0.5, 1.0)
+TEMPERATURES = (0.3, 0.75)
 
 
 @dataclass(frozen=True, eq=False)
