@@ -46,7 +46,7 @@ def test_partners_find_each_other_after_training(mixed_space):
     joint = JointEmbedding(mixed_space, 16, 8, **SIZES)
     joint.fit_inputs(hearing(mixed_space, mixed_space.sample(generator, 500)))
     optimiser = torch.optim.AdamW(joint.parameters(), lr=3e-3)
-    for _ in range(120):
+    for _ in range(200):
         presets = mixed_space.sample(generator, 128)
         sounds = torch.from_numpy(hearing(mixed_space, presets))
         joint.loss(to_soft(mixed_space, torch.from_numpy(presets)), sounds).backward()

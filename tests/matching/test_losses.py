@@ -102,7 +102,7 @@ def test_the_proxy_is_frozen_in_evaluation_mode_and_the_callers_own_is_left_alon
     proxy.eval()
     with torch.no_grad():
         embeddings = proxy(loss.decoder(outputs))
-    assert loss(outputs, embeddings) == 0
+    assert float(loss(outputs, embeddings)) < 1e-6  # A recurrent step with a gradient may round differently.
     other = torch.zeros_like(embeddings)
     assert float(loss(outputs, other)) == pytest.approx(float(embeddings.abs().mean()), rel=1e-5)
     loss(outputs.requires_grad_(), other).backward()
