@@ -112,6 +112,9 @@ class Browser:
         self, address: str, *, width: int = 1280, height: int = 900, before: str = "", phone: bool = False
     ) -> None:
         """Go to a page in a window of this size and wait until it has loaded; ``before`` runs before its scripts."""
+        # A page that is left in another size would ask a host that is gone for its pictures, and complain.
+        self.send("Page.navigate", url="about:blank")
+        self.wait_for("location.href === 'about:blank' && document.readyState === 'complete'")
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
