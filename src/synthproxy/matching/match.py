@@ -207,14 +207,14 @@ def match(
         )
         proposal = proposal or (population[0] if population else None)
         stage = "search"
-        redraw = Redrawing.of(proposer, bench.bounds, target).children if proposer and settings.search.redrawn else None
+        redrawing = Redrawing.of(proposer, bench.bounds, target) if proposer and settings.search.redrawn else None
         population = evolve(
             bench,
             population,
             generator,
             keep_going=going(settings.search_until),
             settings=settings.search,
-            redraw=redraw,
+            redraw=redrawing.children if redrawing else None,
         )
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))

@@ -44,8 +44,8 @@ class Redrawing:
     columns: NDArray[np.int64]
 
     @classmethod
-    def of(cls, trained: TrainedProposer, bounds: Bounds, target: Target) -> Redrawing:
-        """Listen to the target.
+    def of(cls, trained: TrainedProposer, bounds: Bounds, target: Target) -> Redrawing | None:
+        """Listen to the target; None if the proposer knows no parameter that is open.
 
         Raises:
             IncompatibleError: the proposer is of an audio model with other weights.
@@ -53,7 +53,7 @@ class Redrawing:
         place = {parameter.name: column for column, parameter in enumerate(trained.info.space.free)}
         named = [(place.get(bounds.space.free[column].name), column) for column in bounds.open.tolist()]
         columns = [pair for pair in named if pair[0] is not None]
-        return cls(trained, bounds, tuple(trained.hear(target)), np.asarray(columns, dtype=np.int64).reshape(-1, 2).T)
+        return cls(trained, bounds, tuple(trained.hear(target)), np.asarray(columns).T) if columns else None
 
     def children(self, parents: Sequence[Candidate], generator: np.random.Generator) -> list[Candidate]:
         """One of each parent, with its note.
