@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from synthproxy.audio.io import write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, Rendering, generate
 from synthproxy.matching.estimator_recipe import EstimatorRecipe
 from synthproxy.matching.proposer_recipe import ProposerRecipe
+from synthproxy.matching.proposer_training import train_proposer
+from synthproxy.matching.proposing import TrainedProposer
+from synthproxy.matching.target import Target, read_target
 from synthproxy.proxies.checkpoint import save_checkpoint
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.zoo import make_proxy
@@ -124,3 +129,24 @@ def make_proposer_recipe(noted_corpora: dict[str, Path]) -> Callable[..., Propos
         return ProposerRecipe.model_validate({key: data[key] | changes.get(key, {}) for key in data})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def synth():
+    return get_synth("dexed")
+
+
+@pytest.fixture
+def trained(tmp_path, make_proposer_recipe) -> TrainedProposer:
+    """A proposer that has learned for a moment."""
+    train_proposer(make_proposer_recipe(), tmp_path / "run")
+    return TrainedProposer.load(tmp_path / "run" / "last.safetensors")
+
+
+@pytest.fixture
+def target(tmp_path, synth) -> Target:
+    """The loudest of some drawn presets, at middle C."""
+    drawn, note, rate = synth.space.sample(np.random.default_rng(21), 300), Note(60, 100, 0.5), 32_000
+    preset = drawn[int(np.argmax(synth.loudness_bound(drawn, note, 0.8, rate)))]
+    write_audio(tmp_path / "target.wav", synth.render(preset, note, 0.8, rate), rate)
+    return read_target(tmp_path / "target.wav")

@@ -5,40 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synthproxy.audio.io import write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, Rendering, generate
 from synthproxy.errors import IncompatibleError
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.match import MatchSettings, match
-from synthproxy.matching.proposer_training import train_proposer
 from synthproxy.matching.proposing import TrainedProposer
 from synthproxy.matching.search import SearchSettings
-from synthproxy.matching.target import read_target
 from synthproxy.synths import Note, get_synth
 
 RATE = 32_000
-
-
-@pytest.fixture(scope="module")
-def synth():
-    return get_synth("dexed")
-
-
-@pytest.fixture
-def trained(tmp_path, make_proposer_recipe) -> TrainedProposer:
-    train_proposer(make_proposer_recipe(), tmp_path / "run")
-    return TrainedProposer.load(tmp_path / "run" / "last.safetensors")
-
-
-@pytest.fixture
-def target(tmp_path, synth):
-    drawn = synth.space.sample(np.random.default_rng(21), 300)
-    note = Note(60, 100, 0.5)
-    preset = drawn[int(np.argmax(synth.loudness_bound(drawn, note, 0.8, RATE)))]
-    write_audio(tmp_path / "target.wav", synth.render(preset, note, 0.8, RATE), RATE)
-    return read_target(tmp_path / "target.wav")
 
 
 def test_presets_of_the_synth_are_drawn_at_every_note_in_turn(trained, synth, target):

@@ -3,37 +3,14 @@
 import numpy as np
 import pytest
 
-from synthproxy.audio.io import write_audio
 from synthproxy.matching.bounds import Bounds
+from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate
-from synthproxy.matching.proposer_training import train_proposer
-from synthproxy.matching.proposing import TrainedProposer
+from synthproxy.matching.match import MatchSettings, match
 from synthproxy.matching.redrawing import FEWEST, Redrawing
 from synthproxy.matching.search import SearchSettings, evolve
-from synthproxy.matching.target import read_target
-from synthproxy.synths import Note, get_synth
 
 RATE = 32_000
-
-
-@pytest.fixture(scope="module")
-def synth():
-    return get_synth("dexed")
-
-
-@pytest.fixture
-def trained(tmp_path, make_proposer_recipe) -> TrainedProposer:
-    train_proposer(make_proposer_recipe(), tmp_path / "run")
-    return TrainedProposer.load(tmp_path / "run" / "last.safetensors")
-
-
-@pytest.fixture
-def target(tmp_path, synth):
-    drawn = synth.space.sample(np.random.default_rng(21), 300)
-    note = Note(60, 100, 0.5)
-    preset = drawn[int(np.argmax(synth.loudness_bound(drawn, note, 0.8, RATE)))]
-    write_audio(tmp_path / "target.wav", synth.render(preset, note, 0.8, RATE), RATE)
-    return read_target(tmp_path / "target.wav")
 
 
 @pytest.fixture
@@ -95,3 +72,13 @@ def test_a_search_has_children_of_both_kinds_and_gets_nearer(trained, synth, tar
     assert asked == [3] * 4
     assert found[0].distance < min(c.distance for c in population)
     assert {"search", "proposer"} & {c.origin for c in found}
+
+
+def test_where_the_proposer_knows_nothing_that_is_open_there_is_nothing_to_redraw(trained, synth, target):
+    known = {parameter.name for parameter in trained.info.space.free}
+    bounds = Bounds.of(synth.space, lock=[p.name for p in synth.space.free if p.name in known])
+    assert bounds.open.size
+    assert Redrawing.of(trained, bounds, target) is None
+    settings = MatchSettings(random=16, search=SearchSettings(population=8, children=8))
+    found = match(synth, target, Budget(renders=60), settings=settings, bounds=bounds, proposer=trained, workers=1)
+    assert found.matches

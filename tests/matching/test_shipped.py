@@ -18,11 +18,6 @@ LARGEST = 25 * 2**20
 
 
 @pytest.fixture(scope="module")
-def synth():
-    return get_synth("dexed")
-
-
-@pytest.fixture(scope="module")
 def shipped(synth) -> TrainedProposer:
     path = shipped_proposer(synth)
     assert path is not None
