@@ -5,7 +5,8 @@
 
 SOUNDS is a folder of sound files, each a note: voices that split_voices.py held out, NSynth, what general_midi.py
 makes. They are cut to 5 s. What is found for each by each method is kept in FOLDER, and not looked for again; sounds of
-it lie in ``FOLDER/METHOD``, so that `synthproxy listen` can set them side by side.
+it lie in ``FOLDER/METHOD``, so that `synthproxy listen` can set them side by side. Without ``--proposer`` that which is
+shipped for the synth is asked.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from synthproxy.corpus.sounds import find_sounds, read_clip
 from synthproxy.files import make_folder, replace_file
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
-from synthproxy.matching.distances import SAMPLE_RATE, matching_gain
+from synthproxy.matching.distances import SAMPLE_RATE, distances, matching_gain
 from synthproxy.matching.estimator_checkpoint import load_estimator
 from synthproxy.matching.match import MatchSettings, match
 from synthproxy.matching.proposing import TrainedProposer
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.scores import embedding_distances, mean_with_interval, score_pair
 from synthproxy.matching.search import random_candidates
+from synthproxy.matching.shipped import shipped_proposer
 from synthproxy.matching.target import Target, read_target
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import Note, Synth, get_synth
@@ -159,7 +161,7 @@ def scores_of(means: Means, found: Candidate, target: Target, model: str | None)
     audio = means.synth.render(found.preset, found.note, target.seconds, SAMPLE_RATE)
     levelled = (audio * np.float32(matching_gain(audio, target.audio))).astype(np.float32)
     pair = dict(score_pair(levelled, target.audio).scores)
-    scores = {**pair, "raw": score_pair(audio, target.audio).scores["a_mean"]}
+    scores = {**pair, "raw": distances(audio, target.audio).a_mean}
     if model:
         scores["embedding"] = float(embedding_distances(get_audio_model(model), levelled[None], target.audio[None])[0])
     return scores, levelled
@@ -244,9 +246,11 @@ def main() -> None:
     parser.add_argument("--duration", type=float)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    synth = get_synth(arguments.synth)
+    proposer = arguments.proposer or shipped_proposer(synth)
     means = Means(
-        get_synth(arguments.synth),
-        TrainedProposer.load(arguments.proposer) if arguments.proposer else None,
+        synth,
+        TrainedProposer.load(proposer) if proposer else None,
         Bank.open(arguments.bank) if arguments.bank else None,
         arguments.seed,
     )

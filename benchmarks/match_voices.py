@@ -18,18 +18,18 @@ from pathlib import Path
 
 import numpy as np
 import rich
-import torch
 from machine import describe_machine
 from numpy.typing import NDArray
+from voices import level_spectrum
 
-from synthproxy.audio.features import ESTIMATOR_MEL, MelSpectrogram, decibels
+from synthproxy.audio.features import ESTIMATOR_MEL, MelSpectrogram
 from synthproxy.audio.io import read_audio, write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Rendering, generate, import_presets
 from synthproxy.corpus.rendering import is_audible
 from synthproxy.corpus.sampling import draw_audible
 from synthproxy.files import make_folder, replace_file
-from synthproxy.matching.distances import SAMPLE_RATE, distances, rms
+from synthproxy.matching.distances import SAMPLE_RATE, distances
 from synthproxy.report.match_folder import MatchOrder, run_match
 from synthproxy.report.tables import Table, to_terminal
 from synthproxy.synths import Note, get_synth
@@ -40,17 +40,9 @@ from synthproxy.workers import independent_workers
 SECONDS = 5.0
 NOTE = Note()
 NEAR_DECIBELS = 1.0
-LEVEL = 0.05
 RANDOM = 100
 
 Audio = NDArray[np.float32]
-
-
-def spectrum(audio: Audio, mel: MelSpectrogram) -> NDArray[np.float32]:
-    """Log-mel spectrogram in dB at a fixed level, (128, frames)."""
-    with torch.inference_mode():
-        levelled = torch.from_numpy(audio * np.float32(LEVEL / max(float(rms(audio)), 1e-9)))[None]
-        return decibels(mel(levelled), floor=1e-8)[0].numpy()
 
 
 def choose_targets(packed: NDArray[np.uint8], count: int) -> list[int]:
@@ -72,7 +64,7 @@ def far_from(packed: NDArray[np.uint8], targets: Sequence[int]) -> NDArray[np.bo
     presets = synth.presets(unpack_parameters(packed), NOTE)  # type: ignore[attr-defined]
 
     def heard(row: int) -> NDArray[np.float32]:
-        return spectrum(synth.render(presets[row], NOTE, SECONDS, SAMPLE_RATE), mel)
+        return level_spectrum(synth.render(presets[row], NOTE, SECONDS, SAMPLE_RATE), mel)
 
     references = [heard(row) for row in targets]
 

@@ -18,21 +18,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from voices import SYNTH, file_of_voices, held_out_together, sounds_alike, voices_of
+from voices import SYNTH, file_of_voices, held_out_together, level_spectrum, sounds_alike, voices_of
 
-from synthproxy.audio.features import ESTIMATOR_MEL, MelSpectrogram, decibels
+from synthproxy.audio.features import ESTIMATOR_MEL, MelSpectrogram
 from synthproxy.audio.io import write_audio
 from synthproxy.files import make_folder, replace_file, replacing
-from synthproxy.matching.distances import SAMPLE_RATE, rms
+from synthproxy.matching.distances import SAMPLE_RATE
 from synthproxy.progress import counting
 from synthproxy.synths import Note, Synth, get_synth
 from synthproxy.synths.dx7_voice import unpack_parameters
 from synthproxy.synths.packed_voices import read_packed_voices
 from synthproxy.workers import independent_workers
 
-SECONDS, LEVEL, NEAR_DECIBELS = 5.0, 0.05, 1.0
+SECONDS, NEAR_DECIBELS = 5.0, 1.0
 MORE = 1.5
 """Voices that are audited for every target that is wanted."""
 
@@ -46,18 +45,12 @@ class Audit:
     def sound(self, preset: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.synth.render(preset, Note(), SECONDS, SAMPLE_RATE)
 
-    def spectrum(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-mel spectrogram in dB at a fixed level, (128, frames)."""
-        with torch.inference_mode():
-            levelled = torch.from_numpy(audio * np.float32(LEVEL / max(float(rms(audio)), 1e-9)))[None]
-            return np.asarray(decibels(self.mel(levelled), floor=1e-8)[0].numpy())
-
     def nearest(self, others: NDArray[np.float32]) -> NDArray[np.float64]:
         """For each preset the distance of the nearest of the others, (presets,)."""
-        own = np.stack([self.spectrum(self.sound(preset)) for preset in self.presets])
+        own = np.stack([level_spectrum(self.sound(preset), self.mel) for preset in self.presets])
 
         def distances(other: NDArray[np.float32]) -> NDArray[np.float64]:
-            heard = self.spectrum(self.sound(other))
+            heard = level_spectrum(self.sound(other), self.mel)
             return np.asarray([np.abs(one - heard).mean() for one in own])
 
         least = np.full(len(self.presets), np.inf)

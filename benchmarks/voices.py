@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
+from synthproxy.audio.features import MelSpectrogram, decibels
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, import_presets
 from synthproxy.corpus.splitting import alike
+from synthproxy.matching.distances import rms
 from synthproxy.progress import counting
 from synthproxy.proxies.examples import Examples
 from synthproxy.synths import get_synth
@@ -20,6 +24,16 @@ DECIBEL = 1 / (4.343 * 5.0)
 """One decibel in units of the audio model."""
 MOST_ALIKE = 100
 """Sounds that belong together; larger kinds are never held out, as they would fill that side alone."""
+
+LEVEL = 0.05
+"""RMS that sounds are brought to before they are compared."""
+
+
+def level_spectrum(audio: NDArray[np.float32], mel: MelSpectrogram) -> NDArray[np.float32]:
+    """Log-mel spectrogram in dB at a fixed level, (128, frames)."""
+    with torch.inference_mode():
+        levelled = torch.from_numpy(audio * np.float32(LEVEL / max(float(rms(audio)), 1e-9)))[None]
+        return np.asarray(decibels(mel(levelled), floor=1e-8)[0].numpy())
 
 
 def file_of_voices() -> Path:
