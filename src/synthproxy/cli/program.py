@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
@@ -31,6 +32,8 @@ for _command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake ends in one line on standard error and exit code 2."""
+    # Ctrl-C between the making of a coroutine and its start, deep inside Zarr, leaves one that nobody awaits.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except (SynthProxyError, CycloptsError) as error:
