@@ -30,10 +30,10 @@ from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus
 from synthproxy.corpus.parts import Split, rows_of_parts
 from synthproxy.files import replace_file
-from synthproxy.matching.baselines import mean_preset, nearest_by_levels, random_presets
-from synthproxy.matching.decoding import GradientMode
-from synthproxy.matching.estimator_checkpoint import load_estimator
-from synthproxy.matching.estimator_evaluation import (
+from synthproxy.matching.estimators.baselines import mean_preset, nearest_by_levels, random_presets
+from synthproxy.matching.estimators.checkpoint import load_estimator
+from synthproxy.matching.estimators.decoding import GradientMode
+from synthproxy.matching.estimators.evaluation import (
     MEAN,
     NEAREST,
     RANDOM,
@@ -44,9 +44,9 @@ from synthproxy.matching.estimator_evaluation import (
     targets_of_corpus,
     targets_of_folder,
 )
-from synthproxy.matching.estimator_recipe import EstimatorRecipe
-from synthproxy.matching.estimator_training import player_of, train_estimator
-from synthproxy.matching.heard import HeardPresets
+from synthproxy.matching.estimators.heard import HeardPresets
+from synthproxy.matching.estimators.recipe import EstimatorRecipe
+from synthproxy.matching.estimators.training import player_of, train_estimator
 from synthproxy.matching.playing import Player
 from synthproxy.matching.scores import mean_with_interval
 from synthproxy.report.tables import Cell, Table, to_markdown

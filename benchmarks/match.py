@@ -31,13 +31,13 @@ from synthproxy.files import make_folder, replace_file
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.distances import SAMPLE_RATE, distances, matching_gain
-from synthproxy.matching.estimator_checkpoint import load_estimator
+from synthproxy.matching.estimators.checkpoint import load_estimator
 from synthproxy.matching.match import MatchSettings, match
-from synthproxy.matching.proposing import TrainedProposer
+from synthproxy.matching.proposers.proposing import TrainedProposer
+from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.scores import embedding_distances, mean_with_interval, score_pair
 from synthproxy.matching.search import random_candidates
-from synthproxy.matching.shipped import shipped_proposer
 from synthproxy.matching.target import Target, read_target
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import Note, Synth, get_synth

@@ -10,7 +10,7 @@ import pytest
 from synthproxy.audio.io import write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, Rendering, generate
-from synthproxy.matching.proposer_checkpoint import load_proposer
+from synthproxy.matching.proposers.checkpoint import load_proposer
 from synthproxy.synths import NamedPreset, Note, get_synth
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "proposers.md"

@@ -10,10 +10,10 @@ import torch
 from synthproxy.audio.io import write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, Rendering, generate
-from synthproxy.matching.estimator_recipe import EstimatorRecipe
-from synthproxy.matching.proposer_recipe import ProposerRecipe
-from synthproxy.matching.proposer_training import train_proposer
-from synthproxy.matching.proposing import TrainedProposer
+from synthproxy.matching.estimators.recipe import EstimatorRecipe
+from synthproxy.matching.proposers.proposing import TrainedProposer
+from synthproxy.matching.proposers.recipe import ProposerRecipe
+from synthproxy.matching.proposers.training import train_proposer
 from synthproxy.matching.target import Target, read_target
 from synthproxy.proxies.checkpoint import save_checkpoint
 from synthproxy.proxies.examples import Examples

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, mean_absolute_error, recall_score
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.distances import SAMPLE_RATE, Distances, compare, distances
-from synthproxy.matching.parameter_scores import parameter_scores
+from synthproxy.matching.estimators.parameter_scores import parameter_scores
 from synthproxy.matching.scores import (
     distances_in_batches,
     embedding_distances,

@@ -11,14 +11,14 @@ import torch
 from synthproxy.audio.io import read_audio, write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus, Rendering, generate, render_clip
-from synthproxy.corpus.parts import Split
+from synthproxy.corpus.parts import LearnedFrom, Split
 from synthproxy.corpus.sounds import RecordedSound
 from synthproxy.errors import InvalidInputError
-from synthproxy.matching.baselines import nearest_by_levels
-from synthproxy.matching.estimator import Estimator, EstimatorSizes, LevelBounds
-from synthproxy.matching.estimator_checkpoint import EstimatorInfo, LearnedFrom, load_estimator, save_estimator
-from synthproxy.matching.estimator_evaluation import Targets, learned_presets, levels_of
-from synthproxy.matching.estimator_summary import EstimatorSummary
+from synthproxy.matching.estimators.baselines import nearest_by_levels
+from synthproxy.matching.estimators.checkpoint import EstimatorInfo, load_estimator, save_estimator
+from synthproxy.matching.estimators.evaluation import Targets, learned_presets, levels_of
+from synthproxy.matching.estimators.network import Estimator, EstimatorSizes, LevelBounds
+from synthproxy.matching.estimators.summary import EstimatorSummary
 from synthproxy.report.estimator_folder import EstimatorOrder, run_estimator_evaluation
 from synthproxy.report.estimator_runs import (
     ReportedEstimator,

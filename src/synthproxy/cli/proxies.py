@@ -131,7 +131,7 @@ def evaluate(
         Folder for all tables, in Markdown, CSV and LaTeX, and for what takes longer: of a proxy, scores by gallery
         size; of an estimator, sounds and presets of its matches, and a page to listen to them.
     """
-    from synthproxy.matching.estimator_checkpoint import FORMAT
+    from synthproxy.matching.estimators.checkpoint import FORMAT
     from synthproxy.proxies.checkpoint import checkpoint_form
 
     if checkpoint_form(checkpoint) == FORMAT:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from synthproxy.corpus.splitting import Rows, alike, split
-from synthproxy.corpus.store import Corpus
+from synthproxy.corpus.store import Corpus, CorpusInfo
 from synthproxy.errors import InvalidInputError
 
 Part = Literal["train", "validation", "test"]
@@ -50,6 +51,43 @@ class Split(BaseModel):
         if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
             raise ValueError("shares must be above 0 and 1 in all")
         return shares
+
+
+@dataclass(frozen=True)
+class LearnedFrom:
+    """A corpus that a network has learned from, and the part of it.
+
+    Args:
+        kind, seed, first, size, source_digest: what tells the corpus from others, as in its
+            :class:`~synthproxy.corpus.store.CorpusInfo`.
+        split: how it fell into parts; None if all of it was learned from.
+    """
+
+    kind: str
+    seed: int
+    first: int
+    size: int
+    source_digest: str
+    split: Split | None = None
+
+    @classmethod
+    def of(cls, info: CorpusInfo, split: Split | None) -> LearnedFrom:
+        """That of a corpus."""
+        return cls(info.kind, info.seed, info.first, info.size, info.source_digest, split)
+
+    def is_of(self, corpus: Corpus) -> bool:
+        """Whether this is the corpus, or one of the same presets."""
+        return LearnedFrom.of(corpus.info, self.split) == self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "split": self.split.model_dump(mode="json") if self.split else None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LearnedFrom:
+        """The inverse of :meth:`to_dict`."""
+        split = Split.model_validate(data["split"]) if data["split"] else None
+        return cls(**{**data, "split": split})
 
 
 def rows_of_parts(corpus: Corpus, how: Split) -> RowsOfParts:

@@ -20,7 +20,7 @@ from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.distances import SAMPLE_RATE, Distances, distances, matching_gain
-from synthproxy.matching.proposing import TrainedProposer
+from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.redrawing import Redrawing
 from synthproxy.matching.refine import refine

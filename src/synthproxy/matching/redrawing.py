@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.candidates import Candidate, presets_of
-from synthproxy.matching.proposer import Drawing, Given
-from synthproxy.matching.proposing import Heard, TrainedProposer
+from synthproxy.matching.proposers.network import Drawing, Given
+from synthproxy.matching.proposers.proposing import Heard, TrainedProposer
 from synthproxy.matching.retrieval import in_space
 from synthproxy.matching.target import Target
 from synthproxy.synths import Note

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthproxy.matching.estimator_recipe import check_estimator_recipe, is_estimator_recipe
-from synthproxy.matching.estimator_training import train_estimator
-from synthproxy.matching.proposer_recipe import check_proposer_recipe, is_proposer_recipe
-from synthproxy.matching.proposer_training import train_proposer
+from synthproxy.matching.estimators.recipe import check_estimator_recipe, is_estimator_recipe
+from synthproxy.matching.estimators.training import train_estimator
+from synthproxy.matching.proposers.recipe import check_proposer_recipe, is_proposer_recipe
+from synthproxy.matching.proposers.training import train_proposer
 from synthproxy.proxies.recipe import check_recipe
 from synthproxy.proxies.recipe_tables import read_tables
 from synthproxy.proxies.run import RunResult
@@ -25,8 +25,8 @@ def train_by_recipe(path: Path, run_folder: Path, overrides: Sequence[str] = ())
 
     Raises:
         InvalidInputError: naming every mistake of the recipe; see also :func:`~synthproxy.proxies.training.train`,
-            :func:`~synthproxy.matching.estimator_training.train_estimator` and
-            :func:`~synthproxy.matching.proposer_training.train_proposer`.
+            :func:`~synthproxy.matching.estimators.training.train_estimator` and
+            :func:`~synthproxy.matching.proposers.training.train_proposer`.
     """
     tables = read_tables(path)
     if is_estimator_recipe(tables):

@@ -12,8 +12,8 @@ from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus
 from synthproxy.errors import InvalidInputError
 from synthproxy.files import folder_for_results, replace_file
-from synthproxy.matching.estimator_checkpoint import EstimatorInfo, load_estimator
-from synthproxy.matching.estimator_evaluation import (
+from synthproxy.matching.estimators.checkpoint import EstimatorInfo, load_estimator
+from synthproxy.matching.estimators.evaluation import (
     MatchEvaluation,
     PartOrAll,
     Targets,
@@ -23,7 +23,7 @@ from synthproxy.matching.estimator_evaluation import (
     targets_of_corpus,
     targets_of_folder,
 )
-from synthproxy.matching.heard import HeardPresets
+from synthproxy.matching.estimators.heard import HeardPresets
 from synthproxy.matching.playing import Player
 from synthproxy.report.content import Page, Section
 from synthproxy.report.estimator_scores import FEW_SOUND_COLUMNS, category_table, parameter_table, sound_table

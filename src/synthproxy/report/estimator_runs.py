@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.matching.estimator_evaluation import ESTIMATOR, NEAREST
-from synthproxy.matching.estimator_summary import EstimatorSummary
+from synthproxy.matching.estimators.evaluation import ESTIMATOR, NEAREST
+from synthproxy.matching.estimators.summary import EstimatorSummary
 from synthproxy.report.content import Page, Section
 from synthproxy.report.estimator_folder import IN_DOMAIN_FOLDER, OUT_OF_DOMAIN, OUT_OF_DOMAIN_FOLDER
 from synthproxy.report.estimator_scores import FEW_SOUND_COLUMNS, SOUND_COLUMNS

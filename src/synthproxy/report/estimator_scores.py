@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from synthproxy.matching.estimator_evaluation import ESTIMATOR, MatchEvaluation, MatchScores
-from synthproxy.matching.parameter_scores import ParameterScores
+from synthproxy.matching.estimators.evaluation import ESTIMATOR, MatchEvaluation, MatchScores
+from synthproxy.matching.estimators.parameter_scores import ParameterScores
 from synthproxy.matching.scores import PUBLISHED_BATCH
 from synthproxy.report.tables import Cell, Table
 

@@ -22,10 +22,10 @@ from synthproxy.matching.budget import Budget
 from synthproxy.matching.distances import SAMPLE_RATE
 from synthproxy.matching.influence import Influences, influences
 from synthproxy.matching.match import Match, MatchedNote, MatchResult, MatchSettings, Progress, State, match
-from synthproxy.matching.proposing import TrainedProposer
+from synthproxy.matching.proposers.proposing import TrainedProposer
+from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
-from synthproxy.matching.shipped import shipped_proposer
 from synthproxy.matching.target import Target, read_targets
 from synthproxy.progress import progress_bar
 from synthproxy.report.content import Comparison, Page, Section, Sound

@@ -16,7 +16,7 @@ from typing import Final
 from synthproxy.audio.io import write_audio
 from synthproxy.files import make_folder, replacing_together
 from synthproxy.matching.distances import SAMPLE_RATE
-from synthproxy.matching.estimator_evaluation import ESTIMATOR, NEAREST, MatchEvaluation, Targets
+from synthproxy.matching.estimators.evaluation import ESTIMATOR, NEAREST, MatchEvaluation, Targets
 from synthproxy.matching.playing import Player
 from synthproxy.report.example_choice import choose_examples, choose_in_domain
 from synthproxy.synths import NamedPreset, Synth

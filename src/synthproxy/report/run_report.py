@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.files import make_folder, replace_file
-from synthproxy.matching.estimator_summary import read_estimator_run
+from synthproxy.matching.estimators.summary import read_estimator_run
 from synthproxy.proxies.run_summary import RunSummary, kind_of_run, read_run
 from synthproxy.report import estimator_runs
 from synthproxy.report.content import Figure, Page, Section

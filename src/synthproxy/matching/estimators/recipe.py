@@ -1,0 +1,128 @@
+"""Recipes of estimators: everything that training one depends on, in a TOML file with a table ``estimator``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from synthproxy.errors import InvalidInputError
+from synthproxy.matching.estimators.decoding import Decoding
+from synthproxy.matching.estimators.losses import CATEGORICAL_WEIGHT, LABEL_SMOOTHING
+from synthproxy.matching.estimators.network import EstimatorSizes
+from synthproxy.matching.estimators.schedules import LossSchedule, get_schedule
+from synthproxy.proxies.recipe import CorpusChoice, Learning, Machine
+from synthproxy.proxies.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
+from synthproxy.proxies.schedule import PlateauSchedule, Schedule
+
+TABLE = "estimator"
+"""The table by which a recipe of an estimator is told from one of a proxy."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LossChoice(Decoding):
+    """What is minimised.
+
+    Args:
+        schedule: of the weights of the losses: the name of a published one, or a table
+            (:class:`~synthproxy.matching.estimators.schedules.LossSchedule`).
+        gradient, temperature, snap: how outputs become what the proxy is asked about
+            (:class:`~synthproxy.matching.estimators.decoding.Decoding`).
+        categorical_weight, label_smoothing: of the parameter loss
+            (:class:`~synthproxy.matching.estimators.losses.ParameterLoss`).
+    """
+
+    schedule: LossSchedule
+    categorical_weight: float = Field(default=CATEGORICAL_WEIGHT, ge=0)
+    label_smoothing: float = Field(default=LABEL_SMOOTHING, ge=0, lt=1)
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _named(cls, schedule: object) -> object:
+        try:
+            return get_schedule(schedule) if isinstance(schedule, str) else schedule
+        except InvalidInputError as error:
+            raise ValueError(str(error)) from error
+
+
+class LossProxy(BaseModel):
+    """The proxy through which predicted presets are heard."""
+
+    model_config = _STRICT
+    checkpoint: Path
+
+
+class EstimatorLearning(Learning):
+    """How an estimator learns; the defaults are the published ones for Dexed.
+
+    ``rendered``: validation presets that are rendered to tell how far their sounds are; all of them by default.
+    """
+
+    batch_size: int = Field(default=64, ge=2)
+    epochs: int = Field(default=600, ge=1)
+    epochs_per_validation: int = Field(default=10, ge=1)
+    rendered: int | None = Field(default=None, ge=1)
+
+
+class EstimatorRecipe(BaseModel):
+    """The training of an estimator."""
+
+    model_config = _STRICT
+    estimator: EstimatorSizes = Field(default_factory=EstimatorSizes)
+    corpus: CorpusChoice
+    loss: LossChoice
+    proxy: LossProxy | None = None
+    training: EstimatorLearning
+    schedule: Schedule = Field(default_factory=lambda: PlateauSchedule(factor=0.5, patience=5))
+    machine: Machine = Field(default_factory=Machine)
+
+    def identity(self) -> dict[str, Any]:
+        """All that the result depends on, as plain data for JSON."""
+        data = self.model_dump(mode="json", exclude={"machine"})
+        if self.training.gradient_clip is None:
+            del data["training"]["gradient_clip"]  # Runs are what they were before there was the key.
+        return data
+
+
+def is_estimator_recipe(data: Tables) -> bool:
+    """Whether the tables of a recipe are those of an estimator's."""
+    return TABLE in data
+
+
+def read_estimator_recipe(path: Path, overrides: Sequence[str] = ()) -> EstimatorRecipe:
+    """Read a recipe and check all of it.
+
+    Args:
+        path: a TOML file.
+        overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
+
+    Raises:
+        InvalidInputError: naming every mistake, joined by ``"; "``.
+    """
+    return check_estimator_recipe(read_tables(path), path, overrides)
+
+
+def check_estimator_recipe(data: Tables, path: Path, overrides: Sequence[str] = ()) -> EstimatorRecipe:
+    """The recipe that the tables of a file hold; ``data`` takes the overrides."""
+    return check_tables(EstimatorRecipe, data, path, overrides, _mistakes_across)
+
+
+def _mistakes_across(data: Tables) -> list[str]:
+    made_by = "make it with `synthproxy import` or `generate` and --keep-levels"
+    places = [("corpus", "train", made_by), ("corpus", "validation", made_by), ("proxy", "checkpoint", "train a proxy")]
+    found = missing_files(data, places)
+    if "proxy" not in data and _asks_a_proxy(value_in(data, "loss", "schedule")):
+        found.append("proxy: missing; this loss schedule asks a proxy, give its checkpoint")
+    return found
+
+
+def _asks_a_proxy(schedule: object) -> bool:
+    try:
+        if isinstance(schedule, str):
+            return get_schedule(schedule).uses_proxy
+        return schedule is not None and LossSchedule.model_validate(schedule).uses_proxy
+    except (InvalidInputError, ValidationError):
+        return False  # What is wrong with it is said elsewhere.

@@ -1,0 +1,1 @@
+"""Networks that draw presets which may have made a sound, for a match to begin with."""

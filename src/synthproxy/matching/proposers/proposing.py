@@ -1,0 +1,128 @@
+"""Proposals of a trained proposer: presets drawn for a target, at each note that it may be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from synthproxy.matching.bounds import Bounds
+from synthproxy.matching.candidates import Candidate
+from synthproxy.matching.proposers.checkpoint import ProposerInfo, load_proposer
+from synthproxy.matching.proposers.network import Drawing, Given, Proposer
+from synthproxy.matching.retrieval import embed_shifted, in_space
+from synthproxy.matching.target import Target
+from synthproxy.synths import Note, Synth
+from synthproxy.synths.space import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedProposer:
+    """A proposer with what it has learned from.
+
+    Args:
+        proposer: the network, on the CPU.
+        info: what its checkpoint says.
+    """
+
+    proposer: Proposer
+    info: ProposerInfo
+
+    @classmethod
+    def load(cls, checkpoint: Path) -> Self:
+        """The proposer of a checkpoint file."""
+        return cls(*load_proposer(checkpoint))
+
+    def propose(
+        self,
+        synth: Synth,
+        target: Target,
+        count: int,
+        temperatures: Sequence[float],
+        generator: np.random.Generator,
+        keep_going: Callable[[], bool] = lambda: True,
+        bounds: Bounds | None = None,
+    ) -> list[Candidate]:
+        """``count`` presets of ``synth`` drawn for the target, in turn for each of its sounds, notes and temperatures.
+
+        The network is told the note, and hears the target as it is. Of a note beyond those that it has learned from it
+        is told the nearest that is not, and the target is brought to that pitch. A thread per core draws.
+
+        Args:
+            temperatures: of :class:`~synthproxy.matching.proposers.network.Drawing`; as many presets are drawn at each.
+            keep_going: asked now and then; when it says no, what is drawn by then is returned.
+            bounds: what is locked is given to the network, so that the rest is drawn to go with it.
+
+        Raises:
+            IncompatibleError: the proposer is of another synth, or of an audio model with other weights.
+        """
+        asked = list(product(self.hear(target), temperatures))
+        given = self._given(synth, bounds) if bounds else None
+        shares = [len(share) for share in np.array_split(np.arange(count), len(asked))]
+        pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="proposer")
+        drawn: list[tuple[int, Candidate]] = []
+        try:
+            tasks = []
+            for (heard, temperature), share, own in zip(asked, shares, generator.spawn(len(asked)), strict=True):
+                how = Drawing(temperature=temperature)
+                if share:
+                    tasks.append((heard.note, pool.submit(heard.draw, self.proposer, how, share, own, given)))
+            for note, task in tasks:
+                presets = in_space(task.result(), self.info.space, synth.space)
+                drawn += [(turn, Candidate(preset, note, "proposer")) for turn, preset in enumerate(presets)]
+                if not keep_going():
+                    break
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return [candidate for _, candidate in sorted(drawn, key=lambda entry: entry[0])]
+
+    def _given(self, synth: Synth, bounds: Bounds) -> Given:
+        """What is locked, as values of the network's own space."""
+        locked = set(bounds.locked)
+        preset = in_space(bounds.low.astype(np.float32)[None], synth.space, self.info.space)[0]
+        return Given(preset, np.asarray([parameter.name in locked for parameter in self.info.space.free]))
+
+    def hear(self, target: Target) -> list[Heard]:
+        """The sounds of the target at each of the notes that they may be."""
+        info, found = self.info, []
+        for sound in target.sounds:
+            told = [self.nearest_note(note) for note in sound.notes]
+            above = [note.pitch - other.pitch for note, other in zip(sound.notes, told, strict=True)]
+            heard = embed_shifted(sound, info.audio_model, info.audio_model_identity, above, info.seconds)
+            found += [Heard(*one) for one in zip(target.notes, told, heard, strict=True)]
+        return found
+
+    def nearest_note(self, note: Note) -> Note:
+        """The note, with what lies beyond all notes that were learned from brought to the nearest of them."""
+        learned = [(known.pitch, known.velocity, known.duration) for known in self.info.notes]
+        low, high = np.min(learned, axis=0), np.max(learned, axis=0)
+        pitch, velocity, duration = np.clip((note.pitch, note.velocity, note.duration), low, high).tolist()
+        return Note(int(pitch), int(velocity), duration)
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A sound of a target, taken for a note.
+
+    Args:
+        note: that of the candidates.
+        told: that which the network is told.
+        embedding: (dimension,).
+    """
+
+    note: Note
+    told: Note
+    embedding: Floats
+
+    def draw(
+        self, proposer: Proposer, drawing: Drawing, count: int, generator: np.random.Generator, given: Given | None
+    ) -> Floats:
+        """Presets of the proposer's space, (count, free)."""
+        return proposer.draw(torch.from_numpy(self.embedding), self.told, count, generator, drawing, given)

@@ -1,0 +1,115 @@
+"""Recipes of proposers: everything that training one depends on, in a TOML file with a table ``proposer``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from synthproxy.proxies.recipe import MAKE_CORPUS, Learning, Machine
+from synthproxy.proxies.recipe_tables import Tables, check_tables, missing_files, read_tables
+from synthproxy.proxies.schedule import CosineSchedule, Schedule
+
+TABLE = "proposer"
+"""The table by which a recipe of a proposer is told from others."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ProposerSizes(BaseModel):
+    """Sizes of a :class:`~synthproxy.matching.proposers.network.Proposer`.
+
+    Args:
+        tokens: tokens of a sound, a divisor of the segments that the audio model keeps.
+        width: length of a token, a multiple of ``heads``.
+        layers, heads, feed_forward: of the transformer.
+        pieces, hidden: of the tokens of groups of parameters.
+    """
+
+    model_config = _STRICT
+    tokens: int = Field(default=8, ge=1)
+    width: int = Field(default=128, ge=1)
+    layers: int = Field(default=4, ge=1)
+    heads: int = Field(default=4, ge=1)
+    feed_forward: int = Field(default=384, ge=1)
+    pieces: int = Field(default=16, ge=1)
+    hidden: int = Field(default=192, ge=1)
+
+    @field_validator("heads")
+    @classmethod
+    def _divides(cls, heads: int, info: ValidationInfo) -> int:
+        width = info.data.get("width", heads)
+        if width % heads:
+            raise ValueError(f"must divide the width ({width}), got {heads}")
+        return heads
+
+
+class CorporaChoice(BaseModel):
+    """Folders of the corpora, relative to the current directory: those to learn from and those to validate by.
+
+    They differ in their note, and in nothing else that gives a preset its embedding. ``block``: read those to learn
+    from in blocks of about so many presets, of which two or three are in memory at a time; without it all are.
+    """
+
+    model_config = _STRICT
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...]
+    block: int | None = Field(default=None, ge=1)
+
+    @field_validator("train", "validation")
+    @classmethod
+    def _some(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not paths:
+            raise ValueError("at least one corpus is needed, got none")
+        return paths
+
+
+class ProposerLearning(Learning):
+    """How a proposer learns. ``noise``, in deviations of each channel, is added to embeddings in training."""
+
+    batch_size: int = Field(default=256, ge=2)
+    noise: float = Field(default=0.0, ge=0)
+
+
+class ProposerRecipe(BaseModel):
+    """The training of a proposer."""
+
+    model_config = _STRICT
+    proposer: ProposerSizes = Field(default_factory=ProposerSizes)
+    corpus: CorporaChoice
+    training: ProposerLearning
+    schedule: Schedule = Field(default_factory=CosineSchedule)
+    machine: Machine = Field(default_factory=Machine)
+
+    def identity(self) -> dict[str, Any]:
+        """All that the result depends on, as plain data for JSON."""
+        return self.model_dump(mode="json", exclude={"machine"})
+
+
+def is_proposer_recipe(data: Tables) -> bool:
+    """Whether the tables of a recipe are those of a proposer's."""
+    return TABLE in data
+
+
+def read_proposer_recipe(path: Path, overrides: Sequence[str] = ()) -> ProposerRecipe:
+    """Read a recipe and check all of it.
+
+    Args:
+        path: a TOML file.
+        overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
+
+    Raises:
+        InvalidInputError: naming every mistake, joined by ``"; "``.
+    """
+    return check_proposer_recipe(read_tables(path), path, overrides)
+
+
+def check_proposer_recipe(data: Tables, path: Path, overrides: Sequence[str] = ()) -> ProposerRecipe:
+    """The recipe that the tables of a file hold; ``data`` takes the overrides."""
+    return check_tables(ProposerRecipe, data, path, overrides, _mistakes_across)
+
+
+def _mistakes_across(data: Tables) -> list[str]:
+    return missing_files(data, [("corpus", "train", MAKE_CORPUS), ("corpus", "validation", MAKE_CORPUS)])

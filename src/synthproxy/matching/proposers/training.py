@@ -1,0 +1,114 @@
+"""Training a proposer by a recipe: the loop that trains proxies, on corpora of several notes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from synthproxy.corpus.parts import LearnedFrom
+from synthproxy.errors import InvalidInputError
+from synthproxy.matching.proposers.checkpoint import ProposerInfo
+from synthproxy.matching.proposers.learning import HiddenPresets, ProposerTask
+from synthproxy.matching.proposers.network import Proposer, require_parts
+from synthproxy.matching.proposers.noted import NotedPresets, require_alike
+from synthproxy.matching.proposers.recipe import ProposerRecipe
+from synthproxy.proxies.run import Plan, RunResult, follow, run_result
+from synthproxy.proxies.run_folder import RunFolder
+
+SOUNDS_SHOWN = 16_384
+"""Embeddings that a new proposer is shown, to know where they lie."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposerResult(RunResult):
+    """How the run of a proposer ended, and its best validation scores; nothing before the first validation."""
+
+    best_loss: float | None
+    best_loss_from_nothing: float | None
+
+
+def train_proposer(
+    recipe: ProposerRecipe,
+    run_folder: Path,
+    *,
+    progress: bool | None = None,
+    stop: Callable[[int], bool] | None = None,
+) -> ProposerResult:
+    """Train by a recipe, from the beginning or from where the run folder stands.
+
+    Ctrl-C, SIGTERM and SIGUSR1 end the current step, save, and return.
+
+    Args:
+        recipe: what to train on what and how.
+        run_folder: made if need be; the same call on the same folder continues.
+        progress: show a progress bar; by default on a terminal only.
+        stop: asked after each step, with the number of steps done; when it says yes, the run is saved and stopped.
+
+    Raises:
+        IncompatibleError: the run folder is of another recipe, or the corpora do not belong together.
+        InvalidInputError: a corpus cannot be used, or the loss is no number any more.
+    """
+    training, validation = open_noted_corpora(recipe)
+    info = _info(recipe, training)
+    require_parts(info.dimension, info.segments, info.sizes.tokens)
+    plan = Plan.of(recipe, len(training))
+    corpora = {"train": training.identity(), "validation": validation.identity()}
+    folder = RunFolder.open(run_folder, recipe.identity(), corpora)
+
+    def make_task() -> ProposerTask:
+        network = _new_proposer(info, training)
+        return ProposerTask(network, recipe.training.noise, HiddenPresets.of(validation), info)
+
+    options = recipe.training
+    batches = training.batches(options.batch_size, options.seed)
+    status, counters = follow(recipe, folder, plan, batches, make_task, progress=progress, stop=stop)
+    ended, best = run_result(status, folder, plan, counters), counters.best
+    return ProposerResult(
+        **vars(ended), best_loss=best.get("loss"), best_loss_from_nothing=best.get("loss_from_nothing")
+    )
+
+
+def open_noted_corpora(recipe: ProposerRecipe) -> tuple[NotedPresets, NotedPresets]:
+    """What to learn from and what to validate on.
+
+    Raises:
+        InvalidInputError: a corpus is not there, unfinished, or there is nothing in those to validate by.
+        IncompatibleError: they differ in more than their notes.
+    """
+    training = NotedPresets.open(recipe.corpus.train, recipe.corpus.block)
+    validation = NotedPresets.open(recipe.corpus.validation)
+    require_alike(training.corpora[0], validation.corpora[0])
+    if not len(validation):
+        raise InvalidInputError("corpus.validation: these corpora hold no preset that sounds")
+    return training, validation
+
+
+def segments_of(audio_model: str) -> int:
+    """Parts of the clip that the embeddings of an audio model keep apart: 16 for ``mel@16``, otherwise one."""
+    reduction = audio_model.rpartition("@")[2]
+    return int(reduction) if reduction.isdecimal() else 1
+
+
+def _new_proposer(info: ProposerInfo, training: NotedPresets) -> Proposer:
+    network = info.new_network()
+    network.hearing.fit(torch.from_numpy(training.some_embeddings(SOUNDS_SHOWN)).float())
+    return network
+
+
+def _info(recipe: ProposerRecipe, training: NotedPresets) -> ProposerInfo:
+    setting = training.setting
+    return ProposerInfo(
+        synth=setting.synth,
+        space=setting.space,
+        audio_model=setting.audio_model,
+        audio_model_identity=setting.audio_model_identity,
+        dimension=training.dimension,
+        segments=segments_of(setting.audio_model),
+        seconds=setting.seconds,
+        sizes=recipe.proposer,
+        notes=training.notes,
+        learned_from=tuple(LearnedFrom.of(corpus.info, None) for corpus in training.corpora),
+    )
