@@ -26,19 +26,19 @@ from torch.nn import functional as F
 from synthproxy.corpus import Corpus
 from synthproxy.proxies import groups as architecture
 from synthproxy.proxies import make_proxy
-from synthproxy.proxies.batches import BatchesInMemory
 from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.galleries import ranks_in_galleries
 from synthproxy.proxies.groups import Family
 from synthproxy.proxies.proxy import Proxy
 from synthproxy.proxies.ranking import mean_reciprocal_rank
-from synthproxy.proxies.schedule import CosineSchedule
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.proxies.wiring import WIRED_GROUPS, Wires
 from synthproxy.report.tables import Table, to_markdown
 from synthproxy.synths.dx7_algorithms import symmetries
 from synthproxy.synths.space import Floats, PresetSpace
+from synthproxy.training.batches import BatchesInMemory
+from synthproxy.training.schedule import CosineSchedule
 
 
 @dataclass(frozen=True)

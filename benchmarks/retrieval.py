@@ -29,10 +29,10 @@ from synthproxy.matching.joint import JointEmbedding
 from synthproxy.progress import counting
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.ranking import bootstrap_interval, mean_reciprocal_rank, rank_of_match, recall
-from synthproxy.proxies.schedule import CosineSchedule
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.report.tables import Table, to_markdown
 from synthproxy.synths import get_synth
+from synthproxy.training.schedule import CosineSchedule
 
 HELD_OUT, GALLERY, HELD_ALGORITHMS = 3_144, 4_096, 6
 BATCH, RATE, DECAY = 512, 1e-3, 0.05

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies import make_proxy
-from synthproxy.proxies.checkpoint import METADATA_KEY, load_checkpoint, read_tensors, save_checkpoint, write_tensors
+from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
+from synthproxy.training.tensors import METADATA_KEY, read_tensors, write_tensors
 
 
 @pytest.fixture

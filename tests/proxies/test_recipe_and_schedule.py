@@ -10,9 +10,9 @@ import torch
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.recipe import read_recipe
-from synthproxy.proxies.schedule import CosineSchedule, PlateauSchedule, RestartSchedule
 from synthproxy.proxies.tuning import read_tuning
 from synthproxy.synths import synth_names
+from synthproxy.training.schedule import CosineSchedule, PlateauSchedule, RestartSchedule
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

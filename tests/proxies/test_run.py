@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from synthproxy.corpus.parts import Split, rows_of_parts
-from synthproxy.proxies.checkpoint import FORMAT, checkpoint_form, save_checkpoint
+from synthproxy.proxies.checkpoint import FORMAT, save_checkpoint
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.recipe import CorpusChoice
-from synthproxy.proxies.run import Plan
-from synthproxy.proxies.run_folder import Counters
 from synthproxy.proxies.streaming import StreamedExamples
 from synthproxy.proxies.training import open_corpora
 from synthproxy.proxies.zoo import make_proxy
+from synthproxy.training.folder import Counters
+from synthproxy.training.run import Plan
+from synthproxy.training.tensors import checkpoint_form
 
 
 def test_only_every_so_many_epochs_have_validations(make_recipe):

@@ -15,9 +15,9 @@ from synthproxy.proxies import Examples, make_proxy
 from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
 from synthproxy.proxies.evaluation import evaluate
 from synthproxy.proxies.recipe import read_recipe
-from synthproxy.proxies.run import Plan
 from synthproxy.proxies.streaming import StreamedExamples
 from synthproxy.proxies.training import train, train_on_examples
+from synthproxy.training.run import Plan
 
 STEPS = 3 * (100 // 16)
 

@@ -132,7 +132,7 @@ def evaluate(
         size; of an estimator, sounds and presets of its matches, and a page to listen to them.
     """
     from synthproxy.matching.estimators.checkpoint import FORMAT
-    from synthproxy.proxies.checkpoint import checkpoint_form
+    from synthproxy.training.tensors import checkpoint_form
 
     if checkpoint_form(checkpoint) == FORMAT:
         refuse(of_proxy, f"{checkpoint} is an estimator")

@@ -23,8 +23,7 @@ from synthproxy.progress import counting
 from synthproxy.proxies.checkpoint import load_checkpoint
 from synthproxy.proxies.evaluation import Evaluation, Protocol, evaluate
 from synthproxy.proxies.examples import Examples
-from synthproxy.proxies.recipe import CorpusChoice, Machine, Optimisation, ProxyChoice, TrainingRecipe
-from synthproxy.proxies.schedule import CosineSchedule
+from synthproxy.proxies.recipe import CorpusChoice, Optimisation, ProxyChoice, TrainingRecipe
 from synthproxy.proxies.training import train
 from synthproxy.report.content import Comparison, Figure, Page, Section, Sound
 from synthproxy.report.match_folder import MatchOrder, run_match
@@ -33,6 +32,8 @@ from synthproxy.report.plots import ON_DARK, learning_curve
 from synthproxy.report.scores import score_table
 from synthproxy.report.tables import Table, to_terminal
 from synthproxy.synths import get_synth
+from synthproxy.training.recipe import Machine
+from synthproxy.training.schedule import CosineSchedule
 
 SYNTH, AUDIO_MODEL, PROXY = "dexed-paper", "mel", "gtf"
 

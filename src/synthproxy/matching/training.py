@@ -10,9 +10,9 @@ from synthproxy.matching.estimators.training import train_estimator
 from synthproxy.matching.proposers.recipe import check_proposer_recipe, is_proposer_recipe
 from synthproxy.matching.proposers.training import train_proposer
 from synthproxy.proxies.recipe import check_recipe
-from synthproxy.proxies.recipe_tables import read_tables
-from synthproxy.proxies.run import RunResult
 from synthproxy.proxies.training import train
+from synthproxy.training.recipe_tables import read_tables
+from synthproxy.training.run import RunResult
 
 
 def train_by_recipe(path: Path, run_folder: Path, overrides: Sequence[str] = ()) -> RunResult:

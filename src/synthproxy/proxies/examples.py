@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from synthproxy.synths.space import Floats, PresetSpace
 
 if TYPE_CHECKING:
     from synthproxy.corpus import Corpus, CorpusInfo
-    from synthproxy.proxies.batches import Batches, Columns
+    from synthproxy.training.batches import Batches, Columns
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,31 @@ class Setting:
         return cls(**{**data, "space": PresetSpace.from_dict(data["space"]), "note": Note(**data["note"])})
 
 
+class TrainingExamples(Protocol):
+    """What a run learns from: :class:`Examples` in memory, or
+    :class:`~synthproxy.proxies.streaming.StreamedExamples`, which are read while it learns.
+    """
+
+    @property
+    def setting(self) -> Setting:
+        """What made the embeddings."""
+
+    @property
+    def dimension(self) -> int:
+        """Values per embedding."""
+
+    def __len__(self) -> int: ...
+
+    def first(self, count: int) -> Examples:
+        """The first so many of them, in memory."""
+
+    def identity(self) -> dict[str, Any]:
+        """What tells them from others, as plain data for JSON."""
+
+    def batches(self, size: int, seed: int) -> AbstractContextManager[Batches]:
+        """Batches of ``size`` presets, to be drawn inside the block."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Presets and the embeddings of their sounds, in memory.
@@ -138,6 +163,6 @@ class Examples:
 
     def batches(self, size: int, seed: int) -> AbstractContextManager[Batches]:
         """Batches of so many presets, in an order of all of them that ``seed`` and the epoch decide."""
-        from synthproxy.proxies.batches import BatchesInMemory
+        from synthproxy.training.batches import BatchesInMemory
 
         return nullcontext(BatchesInMemory(self, size, seed))

@@ -12,15 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.proxies.batches import TrainingExamples
 from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
 from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
-from synthproxy.proxies.examples import Examples, Setting
+from synthproxy.proxies.examples import Examples, Setting, TrainingExamples
 from synthproxy.proxies.proxy import Proxy
 from synthproxy.proxies.recipe import TrainingRecipe
-from synthproxy.proxies.task import Better
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.proxies.zoo import make_proxy
+from synthproxy.training.task import Better
 
 OUTPUTS_SHOWN = 16_384
 """Embeddings that a new proxy is shown, to know where they lie."""
@@ -43,7 +42,7 @@ def new_proxy(recipe: TrainingRecipe, training: TrainingExamples) -> Proxy:
 
 @dataclass(frozen=True)
 class ProxyTask:
-    """A :class:`~synthproxy.proxies.task.Task`: embeddings of presets are to be told.
+    """A :class:`~synthproxy.training.task.Task`: embeddings of presets are to be told.
 
     Args:
         network: the proxy.
@@ -70,7 +69,7 @@ class ProxyTask:
         """Nothing is needed beside the network."""
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...], step: int) -> Tensor:  # noqa: ARG002
-        """See :class:`~synthproxy.proxies.task.Task`; a batch is presets and embeddings."""
+        """See :class:`~synthproxy.training.task.Task`; a batch is presets and embeddings."""
         presets, embeddings = batch
         predicted = network(to_soft(self.setting.space, presets))
         return F.l1_loss(predicted, embeddings) if self.loss_name == "l1" else F.mse_loss(predicted, embeddings)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from synthproxy.corpus.parts import Split
 from synthproxy.errors import SynthProxyError
-from synthproxy.proxies.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
-from synthproxy.proxies.schedule import RestartSchedule, Schedule
 from synthproxy.proxies.zoo import check_name, complete_sizes
+from synthproxy.training.recipe import STRICT, Learning, Machine
+from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
+from synthproxy.training.schedule import RestartSchedule, Schedule
 
-_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 UNUSED = (
     ("corpus", "block", None),
     ("corpus", "split", None),
@@ -28,7 +28,7 @@ UNUSED = (
 class ProxyChoice(BaseModel):
     """The architecture, sizes that differ from the published ones, and a checkpoint to start from (fine-tuning)."""
 
-    model_config = _STRICT
+    model_config = STRICT
     name: str
     sizes: dict[str, int] = Field(default_factory=dict)
     start_from: Path | None = None
@@ -59,7 +59,7 @@ class CorpusChoice(BaseModel):
     corpus is.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
     train: Path
     split: Split | None = None
     validation: Path | None = Field(default=None, validate_default=True)
@@ -77,35 +77,6 @@ class CorpusChoice(BaseModel):
         return validation
 
 
-class Learning(BaseModel):
-    """How a network learns: AdamW on batches of presets.
-
-    ``batch_size`` counts presets over all devices. Both halves of ``betas`` lie in [0, 1). ``precision`` is Fabric's.
-    Gradients whose norm over all weights exceeds ``gradient_clip``, if it is given, are scaled down to it.
-    Of every ``epochs_per_validation`` epochs the last is interrupted by ``validations_per_epoch`` validations.
-    """
-
-    model_config = _STRICT
-    batch_size: int = Field(default=512, ge=2)
-    epochs: int = Field(default=30, ge=1)
-    learning_rate: float = Field(gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    epsilon: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    gradient_clip: float | None = Field(default=None, gt=0)
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    validations_per_epoch: int = Field(default=1, ge=1)
-    epochs_per_validation: int = Field(default=1, ge=1)
-    seed: int = Field(default=42, ge=0, lt=2**32)
-
-    @field_validator("betas")
-    @classmethod
-    def _below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError("both must lie in [0, 1)")
-        return betas
-
-
 class Optimisation(Learning):
     """How a proxy learns, and what it minimises."""
 
@@ -113,24 +84,10 @@ class Optimisation(Learning):
     validations_per_epoch: int = Field(default=2, ge=1)
 
 
-class Machine(BaseModel):
-    """Where it runs and for how long. A run may be continued with other values here; nothing else may change.
-
-    ``max_minutes`` counts training time over all continuations; the run ends with a validation.
-    """
-
-    model_config = _STRICT
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
-    devices: int = Field(default=1, ge=1)
-    threads: int | None = Field(default=None, ge=1)
-    max_minutes: float | None = Field(default=None, gt=0)
-    save_minutes: float = Field(default=5.0, ge=0)
-
-
 class TrainingRecipe(BaseModel):
     """A whole training run."""
 
-    model_config = _STRICT
+    model_config = STRICT
     proxy: ProxyChoice
     corpus: CorpusChoice
     training: Optimisation

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.checkpoint import count_saved_parameters
-from synthproxy.proxies.run_folder import RunFolder
+from synthproxy.training.folder import RunFolder
 
 RECIPE = "recipe.json"
 CHECKPOINTS = ("best_mrr", "best_l1", "last")

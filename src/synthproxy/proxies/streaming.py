@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from synthproxy.corpus import Corpus
 from synthproxy.corpus.store import SHARD
-from synthproxy.proxies.batches import Columns
 from synthproxy.proxies.examples import Examples, Setting
+from synthproxy.training.batches import Columns
 
 ReadShards = Callable[[NDArray[np.int64], int], Columns]
 """Reads the items of some shards, of which there are so many, in their order."""
@@ -176,7 +176,7 @@ class StreamedBatches:
         self._reads: dict[tuple[int, int], Future[Block]] = {}
 
     def batch(self, epoch: int, place: int, share: slice = slice(None)) -> Columns:
-        """See :class:`~synthproxy.proxies.batches.Batches`.
+        """See :class:`~synthproxy.training.batches.Batches`.
 
         Raises:
             InvalidInputError: a shard is damaged.

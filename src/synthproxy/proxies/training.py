@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.proxies.batches import TrainingExamples
-from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.examples import Examples, TrainingExamples
 from synthproxy.proxies.learning import ProxyTask, new_proxy
 from synthproxy.proxies.recipe import CorpusChoice, TrainingRecipe
-from synthproxy.proxies.run import Plan, RunResult, follow, run_result
-from synthproxy.proxies.run_folder import RunFolder
+from synthproxy.training.folder import RunFolder
+from synthproxy.training.run import Plan, RunResult, follow, run_result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,13 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from synthproxy.errors import InvalidInputError, SynthProxyError, UnavailableError
 from synthproxy.files import make_folder, replace_file
-from synthproxy.proxies.batches import TrainingExamples
-from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.examples import Examples, TrainingExamples
 from synthproxy.proxies.recipe import TrainingRecipe, check_recipe
-from synthproxy.proxies.recipe_tables import mistakes_of, read_tables
-from synthproxy.proxies.recipe_tables import put_value as put
-from synthproxy.proxies.run_folder import RunFolder
 from synthproxy.proxies.training import open_corpora, train_on_examples
+from synthproxy.training.folder import RunFolder
+from synthproxy.training.recipe_tables import mistakes_of, read_tables
+from synthproxy.training.recipe_tables import put_value as put
 
 if TYPE_CHECKING:
     import optuna

@@ -13,8 +13,8 @@ from synthproxy.audio.levels import SAMPLE_RATE, MelLevels
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.estimators.losses import ParameterLoss
 from synthproxy.matching.estimators.network import Estimator, EstimatorSizes, LevelBounds
-from synthproxy.proxies.checkpoint import read_tensors, write_tensors
 from synthproxy.synths import Note, get_synth
+from synthproxy.training.tensors import read_tensors, write_tensors
 
 BOUNDS = LevelBounds(-80.0, 40.0)
 

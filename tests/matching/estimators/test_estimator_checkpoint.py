@@ -18,8 +18,8 @@ from synthproxy.matching.estimators.checkpoint import (
     save_estimator,
 )
 from synthproxy.matching.estimators.network import Estimator, EstimatorSizes, LevelBounds
-from synthproxy.proxies.checkpoint import checkpoint_form, read_tensors, write_tensors
 from synthproxy.synths import Note, get_synth
+from synthproxy.training.tensors import checkpoint_form, read_tensors, write_tensors
 
 SIZES = EstimatorSizes(channels=(4, 8), features=16, dropout=0.1)
 

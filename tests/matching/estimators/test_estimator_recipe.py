@@ -7,9 +7,9 @@ import pytest
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.estimators.recipe import is_estimator_recipe, read_estimator_recipe
 from synthproxy.matching.estimators.schedules import SCHEDULES, LossSchedule
-from synthproxy.proxies.recipe_tables import read_tables
-from synthproxy.proxies.schedule import PlateauSchedule
 from synthproxy.synths import synth_names
+from synthproxy.training.recipe_tables import read_tables
+from synthproxy.training.schedule import PlateauSchedule
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 OURS = sorted(RECIPES.rglob("estimator*.toml"))

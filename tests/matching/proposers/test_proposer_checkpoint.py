@@ -12,8 +12,8 @@ from synthproxy.errors import InvalidInputError
 from synthproxy.matching.proposers.checkpoint import FORMAT, ProposerInfo, load_proposer, save_proposer
 from synthproxy.matching.proposers.network import note_values
 from synthproxy.matching.proposers.recipe import ProposerSizes
-from synthproxy.proxies.checkpoint import checkpoint_form, read_tensors, write_tensors
 from synthproxy.proxies.tokens import to_soft
+from synthproxy.training.tensors import checkpoint_form, read_tensors, write_tensors
 
 SIZES = ProposerSizes(tokens=2, width=16, layers=1, heads=2, feed_forward=16, pieces=4, hidden=8)
 

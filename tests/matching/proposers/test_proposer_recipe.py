@@ -9,9 +9,9 @@ from synthproxy.errors import InvalidInputError
 from synthproxy.matching.estimators.recipe import is_estimator_recipe
 from synthproxy.matching.proposers.recipe import ProposerSizes, is_proposer_recipe, read_proposer_recipe
 from synthproxy.matching.proposers.training import segments_of
-from synthproxy.proxies.recipe_tables import read_tables
-from synthproxy.proxies.schedule import CosineSchedule
 from synthproxy.synths import synth_names
+from synthproxy.training.recipe_tables import read_tables
+from synthproxy.training.schedule import CosineSchedule
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 OURS = sorted(RECIPES.rglob("proposer*.toml"))

@@ -16,9 +16,9 @@ from synthproxy.matching.proposers.learning import VALIDATION_SEED, HiddenPreset
 from synthproxy.matching.proposers.network import hide
 from synthproxy.matching.proposers.training import open_noted_corpora, segments_of, train_proposer
 from synthproxy.matching.training import train_by_recipe
-from synthproxy.proxies.checkpoint import read_tensors
-from synthproxy.proxies.run_folder import STATE_FORM
 from synthproxy.proxies.tokens import to_soft
+from synthproxy.training.folder import STATE_FORM
+from synthproxy.training.tensors import read_tensors
 
 STEPS = 3 * 5
 CHECKPOINTS = ("last", "best_loss", "best_loss_from_nothing")

@@ -15,9 +15,9 @@ from synthproxy.corpus import CorpusInfo, Rendering
 from synthproxy.corpus.parts import LearnedFrom
 from synthproxy.errors import IncompatibleError, InvalidInputError, SynthProxyError
 from synthproxy.matching.estimators.network import Estimator, EstimatorSizes, LevelBounds
-from synthproxy.proxies.checkpoint import FORMAT_VERSION, read_tensors, write_tensors
 from synthproxy.synths import Note, PresetSpace, Synth, get_synth
 from synthproxy.synths.base import Mode
+from synthproxy.training.tensors import FORMAT_VERSION, read_tensors, write_tensors
 
 FORMAT = "synthproxy-estimator"
 

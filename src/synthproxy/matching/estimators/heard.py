@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthproxy.corpus import Corpus
-from synthproxy.proxies.batches import Batches, BatchesInMemory, Columns
 from synthproxy.proxies.examples import Setting
 from synthproxy.proxies.streaming import items_of_shards, streamed_batches, unread_identity
 from synthproxy.synths.space import Floats
+from synthproxy.training.batches import Batches, BatchesInMemory, Columns
 
 COLUMNS = ("presets", "embeddings", "levels")
 

@@ -21,8 +21,8 @@ from synthproxy.matching.estimators.parameter_scores import parameter_scores
 from synthproxy.matching.estimators.schedules import LossSchedule
 from synthproxy.matching.playing import Player, comparisons, in_chunks
 from synthproxy.matching.scores import PUBLISHED_BATCH, distances_in_batches
-from synthproxy.proxies.task import Better
 from synthproxy.synths.space import Floats
+from synthproxy.training.task import Better
 
 VALIDATION_BATCH = 128
 SOUNDS_AT_ONCE = 2 * PUBLISHED_BATCH
@@ -47,7 +47,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class EstimatorTask:
-    """A :class:`~synthproxy.proxies.task.Task`: presets are to be told from levels.
+    """A :class:`~synthproxy.training.task.Task`: presets are to be told from levels.
 
     Args:
         network: the estimator.
@@ -80,7 +80,7 @@ class EstimatorTask:
             self.losses.perceptual.to(device)
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...], step: int) -> Tensor:
-        """See :class:`~synthproxy.proxies.task.Task`; a batch is presets, embeddings and levels."""
+        """See :class:`~synthproxy.training.task.Task`; a batch is presets, embeddings and levels."""
         presets, embeddings, levels = batch
         outputs = network(levels.float())
         losses, weights = self.losses, self.losses.schedule.weights(step, self.losses.total_steps)

@@ -13,9 +13,10 @@ from synthproxy.matching.estimators.decoding import Decoding
 from synthproxy.matching.estimators.losses import CATEGORICAL_WEIGHT, LABEL_SMOOTHING
 from synthproxy.matching.estimators.network import EstimatorSizes
 from synthproxy.matching.estimators.schedules import LossSchedule, get_schedule
-from synthproxy.proxies.recipe import CorpusChoice, Learning, Machine
-from synthproxy.proxies.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
-from synthproxy.proxies.schedule import PlateauSchedule, Schedule
+from synthproxy.proxies.recipe import CorpusChoice
+from synthproxy.training.recipe import Learning, Machine
+from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
+from synthproxy.training.schedule import PlateauSchedule, Schedule
 
 TABLE = "estimator"
 """The table by which a recipe of an estimator is told from one of a proxy."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from synthproxy.matching.estimators.schedules import LossSchedule, name_of_schedule
-from synthproxy.proxies.run_folder import RunFolder
 from synthproxy.proxies.run_summary import read_numbers, reading_recipe
+from synthproxy.training.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from synthproxy.proxies.checkpoint import load_checkpoint
 from synthproxy.proxies.examples import Setting
 from synthproxy.proxies.proxy import Proxy
 from synthproxy.proxies.recipe import CorpusChoice
-from synthproxy.proxies.run import Plan, RunResult, follow, run_result
-from synthproxy.proxies.run_folder import RunFolder
+from synthproxy.training.folder import RunFolder
+from synthproxy.training.run import Plan, RunResult, follow, run_result
 
 
 @dataclass(frozen=True, kw_only=True)

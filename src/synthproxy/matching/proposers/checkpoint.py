@@ -16,8 +16,8 @@ from synthproxy.corpus.parts import LearnedFrom
 from synthproxy.errors import InvalidInputError, SynthProxyError
 from synthproxy.matching.proposers.network import Proposer
 from synthproxy.matching.proposers.recipe import ProposerSizes
-from synthproxy.proxies.checkpoint import FORMAT_VERSION, read_tensors, write_tensors
 from synthproxy.synths import Note, PresetSpace
+from synthproxy.training.tensors import FORMAT_VERSION, read_tensors, write_tensors
 
 FORMAT = "synthproxy-proposer"
 

@@ -16,9 +16,9 @@ from synthproxy.matching.proposers.checkpoint import ProposerInfo, save_proposer
 from synthproxy.matching.proposers.codes import PresetCode
 from synthproxy.matching.proposers.network import Proposer, hide
 from synthproxy.matching.proposers.noted import NotedPresets
-from synthproxy.proxies.batches import Columns
-from synthproxy.proxies.task import Better
 from synthproxy.proxies.tokens import to_soft
+from synthproxy.training.batches import Columns
+from synthproxy.training.task import Better
 
 VALIDATION_BATCH = 256
 VALIDATION_SEED = 0
@@ -45,7 +45,7 @@ class HiddenPresets:
 
 @dataclass(frozen=True)
 class ProposerTask:
-    """A :class:`~synthproxy.proxies.task.Task`: what is hidden of presets is to be told from their sounds.
+    """A :class:`~synthproxy.training.task.Task`: what is hidden of presets is to be told from their sounds.
 
     Args:
         network: the proposer.
@@ -72,7 +72,7 @@ class ProposerTask:
         """Nothing is needed beside the network."""
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...], step: int) -> Tensor:  # noqa: ARG002
-        """See :class:`~synthproxy.proxies.task.Task`; a batch is as
+        """See :class:`~synthproxy.training.task.Task`; a batch is as
         :class:`~synthproxy.matching.proposers.noted.HidingBatches` draws it.
         """
         presets, embeddings, notes, classes, known = batch

@@ -20,10 +20,10 @@ from synthproxy.corpus.store import SHARD
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.proposers.codes import PresetCode
 from synthproxy.matching.proposers.network import NOTE_VALUES, hide, note_values
-from synthproxy.proxies.batches import Batches, BatchesInMemory, Columns
 from synthproxy.proxies.examples import Setting
 from synthproxy.proxies.streaming import items_of_shards, streamed_batches, unread_identity
 from synthproxy.synths import Note
+from synthproxy.training.batches import Batches, BatchesInMemory, Columns
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class HidingBatches:
     seed: int
 
     def batch(self, epoch: int, place: int, share: slice = slice(None)) -> Columns:
-        """See :class:`~synthproxy.proxies.batches.Batches`."""
+        """See :class:`~synthproxy.training.batches.Batches`."""
         presets, embeddings, notes = self.batches.batch(epoch, place, share)
         # A fourth number keeps this generator apart from those that shuffle.
         known = hide(self.code.space, self.size, np.random.default_rng((self.seed, epoch, place, 1)))[share]

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from synthproxy.proxies.recipe import MAKE_CORPUS, Learning, Machine
-from synthproxy.proxies.recipe_tables import Tables, check_tables, missing_files, read_tables
-from synthproxy.proxies.schedule import CosineSchedule, Schedule
+from synthproxy.proxies.recipe import MAKE_CORPUS
+from synthproxy.training.recipe import Learning, Machine
+from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables
+from synthproxy.training.schedule import CosineSchedule, Schedule
 
 TABLE = "proposer"
 """The table by which a recipe of a proposer is told from others."""

@@ -15,8 +15,8 @@ from synthproxy.matching.proposers.learning import HiddenPresets, ProposerTask
 from synthproxy.matching.proposers.network import Proposer, require_parts
 from synthproxy.matching.proposers.noted import NotedPresets, require_alike
 from synthproxy.matching.proposers.recipe import ProposerRecipe
-from synthproxy.proxies.run import Plan, RunResult, follow, run_result
-from synthproxy.proxies.run_folder import RunFolder
+from synthproxy.training.folder import RunFolder
+from synthproxy.training.run import Plan, RunResult, follow, run_result
 
 SOUNDS_SHOWN = 16_384
 """Embeddings that a new proposer is shown, to know where they lie."""

@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from synthproxy.proxies.recipe import Learning, Machine
-from synthproxy.proxies.schedule import Schedule
+from synthproxy.training.recipe import Learning, Machine
+from synthproxy.training.schedule import Schedule
 
 Better = Literal["lowest", "highest"]
 

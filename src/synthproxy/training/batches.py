@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from synthproxy.proxies.examples import Examples, Setting
 
 Columns = tuple[NDArray[Any], ...]
 """Arrays with a row for each preset: presets (n, free), embeddings (n, dimension), and what else is learned from."""
@@ -25,31 +22,6 @@ class Batches(Protocol):
             epoch, place: counted from 0; every preset comes once per epoch, but for a last batch that is not full.
             share: the rows of the batch to take, as one of several processes does.
         """
-
-
-class TrainingExamples(Protocol):
-    """What a run learns from: :class:`~synthproxy.proxies.examples.Examples` in memory, or
-    :class:`~synthproxy.proxies.streaming.StreamedExamples`, which are read while it learns.
-    """
-
-    @property
-    def setting(self) -> Setting:
-        """What made the embeddings."""
-
-    @property
-    def dimension(self) -> int:
-        """Values per embedding."""
-
-    def __len__(self) -> int: ...
-
-    def first(self, count: int) -> Examples:
-        """The first so many of them, in memory."""
-
-    def identity(self) -> dict[str, Any]:
-        """What tells them from others, as plain data for JSON."""
-
-    def batches(self, size: int, seed: int) -> AbstractContextManager[Batches]:
-        """Batches of ``size`` presets, to be drawn inside the block."""
 
 
 class InMemory(Protocol):

@@ -23,10 +23,10 @@ from torch.utils.tensorboard import SummaryWriter
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.interruption import StopRequest, stop_on_signals
-from synthproxy.proxies.batches import Batches
-from synthproxy.proxies.progress import ProgressLine, progress_line
-from synthproxy.proxies.run_folder import Counters, RunFolder
-from synthproxy.proxies.task import Recipe, Task
+from synthproxy.training.batches import Batches
+from synthproxy.training.folder import Counters, RunFolder
+from synthproxy.training.progress import ProgressLine, progress_line
+from synthproxy.training.task import Recipe, Task
 
 Ending = Literal["finished", "time limit", "stopped"]
 Status = Ending | Literal["already finished"]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from synthproxy import __version__
 from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.files import make_folder, replace_file
-from synthproxy.proxies.checkpoint import FORMAT_VERSION, read_tensors, write_tensors
+from synthproxy.training.tensors import FORMAT_VERSION, read_tensors, write_tensors
 
 STATE_FORM = "synthproxy-training-state"
 
