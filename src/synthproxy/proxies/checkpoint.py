@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from synthproxy import __version__
-from synthproxy.errors import InvalidInputError, SynthProxyError
+from synthproxy.errors import SynthProxyError
 from synthproxy.proxies.examples import Setting
 from synthproxy.proxies.proxy import Proxy
 from synthproxy.proxies.zoo import make_proxy
-from synthproxy.training.tensors import FORMAT_VERSION, opened, read_tensors, write_tensors
+from synthproxy.training.tensors import FORMAT_VERSION, described, opened, read_tensors, write_tensors
 
 FORMAT = "synthproxy-proxy"
 
@@ -89,16 +89,8 @@ def count_saved_parameters(path: Path) -> int | None:
 
 
 def _info(path: Path, about: dict[str, Any]) -> CheckpointInfo:
-    try:
+    with described(path):
         return CheckpointInfo.from_dict(about)
-    except SynthProxyError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInputError(f"{path}: does not fit its own description ({_first_line(error)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def save_checkpoint(path: Path, proxy: Proxy, setting: Setting, metrics: Mapping[str, float] | None = None) -> None:
@@ -123,12 +115,8 @@ def load_checkpoint(path: Path) -> tuple[Proxy, CheckpointInfo]:
     """
     tensors, about = read_tensors(path, FORMAT)
     info = _info(path, about)
-    try:
+    with described(path):
         with torch.random.fork_rng(devices=[]):
             proxy = make_proxy(info.proxy, info.setting.space, info.dimension, **info.sizes)
         proxy.load_state_dict(tensors)
-    except SynthProxyError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise InvalidInputError(f"{path}: does not fit its own description ({_first_line(error)})") from error
     return proxy.eval(), info

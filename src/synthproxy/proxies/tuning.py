@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from synthproxy.errors import InvalidInputError, SynthProxyError, UnavailableError
 from synthproxy.files import make_folder, replace_file
@@ -23,19 +23,18 @@ from synthproxy.proxies.examples import Examples, TrainingExamples
 from synthproxy.proxies.recipe import TrainingRecipe, check_recipe
 from synthproxy.proxies.training import open_corpora, train_on_examples
 from synthproxy.training.folder import RunFolder
+from synthproxy.training.recipe import STRICT
 from synthproxy.training.recipe_tables import mistakes_of, read_tables
 from synthproxy.training.recipe_tables import put_value as put
 
 if TYPE_CHECKING:
     import optuna
 
-_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
 
 class Range(BaseModel):
     """Numbers from ``low`` to ``high``, whole ones where both are; ``log`` takes equal steps of the logarithm."""
 
-    model_config = _STRICT
+    model_config = STRICT
     low: int | float
     high: int | float
     log: bool = False
@@ -56,7 +55,7 @@ class Range(BaseModel):
 class Choice(BaseModel):
     """One of several values."""
 
-    model_config = _STRICT
+    model_config = STRICT
     choices: list[int | float | str] = Field(min_length=2)
 
     def suggest(self, trial: optuna.Trial, key: str) -> Any:
@@ -71,7 +70,7 @@ class Study(BaseModel):
     estimator. With ``prune``, trials whose score after a validation is below the median of earlier ones end there.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
     trials: int = Field(default=203, ge=1)
     quasi_random: int = Field(default=128, ge=1)
     seed: int = Field(default=42, ge=0)
@@ -81,7 +80,7 @@ class Study(BaseModel):
 class TuningRecipe(BaseModel):
     """A training recipe, and over what to tune it: dotted keys of the recipe and their ranges."""
 
-    model_config = _STRICT
+    model_config = STRICT
     study: Study = Field(default_factory=Study)
     search: dict[str, Range | Choice] = Field(min_length=1)
 

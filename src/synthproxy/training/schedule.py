@@ -9,7 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from synthproxy.training.recipe import STRICT
 
 MINIMUM = 2e-6
 PLATEAU_THRESHOLD = 1e-4
@@ -24,7 +26,7 @@ class RestartSchedule(BaseModel):
         minimum: learning rate at the end of either cosine.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
     kind: Literal["cosine-restart"] = "cosine-restart"
     warmup_steps: int = Field(default=7_500, ge=0)
     first_cycle_epochs: float = Field(default=10, gt=0)
@@ -55,7 +57,7 @@ class CosineSchedule(BaseModel):
         minimum: learning rate at the end.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
     kind: Literal["cosine"] = "cosine"
     warmup_steps: int = Field(default=100, ge=0)
     minimum: float = Field(default=MINIMUM, ge=0)
@@ -86,7 +88,7 @@ class PlateauSchedule(BaseModel):
         minimum: below which it does not fall.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
     kind: Literal["plateau"] = "plateau"
     warmup_steps: int = Field(default=0, ge=0)
     factor: float = Field(default=0.1, gt=0, lt=1)

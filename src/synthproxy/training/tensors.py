@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from synthproxy import __version__
-from synthproxy.errors import InvalidInputError
+from synthproxy.errors import InvalidInputError, SynthProxyError
 from synthproxy.files import replace_file
 
 FORMAT_VERSION = 1
@@ -69,3 +69,20 @@ def checkpoint_form(path: Path) -> str:
     """
     with opened(path) as (_, about):
         return str(about.get("format", "")) if isinstance(about, dict) else ""
+
+
+@contextmanager
+def described(path: Path) -> Iterator[None]:
+    """While a network is made from what its file says of it: whatever is wrong there ends in one line.
+
+    Raises:
+        InvalidInputError: description and tensors do not fit each other.
+        SynthProxyError: of another kind, if something of this package refused, now naming the file.
+    """
+    try:
+        yield
+    except SynthProxyError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidInputError(f"{path}: does not fit its own description ({reason})") from error

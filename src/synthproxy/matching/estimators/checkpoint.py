@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from synthproxy import __version__
 from synthproxy.corpus import CorpusInfo, Rendering
 from synthproxy.corpus.parts import LearnedFrom
-from synthproxy.errors import IncompatibleError, InvalidInputError, SynthProxyError
+from synthproxy.errors import IncompatibleError
 from synthproxy.matching.estimators.network import Estimator, EstimatorSizes, LevelBounds
 from synthproxy.synths import Note, PresetSpace, Synth, get_synth
 from synthproxy.synths.base import Mode
-from synthproxy.training.tensors import FORMAT_VERSION, read_tensors, write_tensors
+from synthproxy.training.tensors import FORMAT_VERSION, described, read_tensors, write_tensors
 
 FORMAT = "synthproxy-estimator"
 
@@ -125,14 +124,9 @@ def load_estimator(path: Path) -> tuple[Estimator, EstimatorInfo]:
         InvalidInputError: the file is missing, cut short, no estimator's, or does not fit its own description.
     """
     tensors, about = read_tensors(path, FORMAT)
-    try:
+    with described(path):
         info = EstimatorInfo.from_dict(about)
         with torch.random.fork_rng(devices=[]):
             estimator = Estimator(info.space, LevelBounds(*about["bounds"]), info.sizes)
         estimator.load_state_dict(tensors)
-    except SynthProxyError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ValidationError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInputError(f"{path}: does not fit its own description ({reason})") from error
     return estimator.eval(), info

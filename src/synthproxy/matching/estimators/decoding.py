@@ -11,13 +11,14 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.tokens import SoftLayout, to_hard
 from synthproxy.synths.space import Floats, Kind, PresetSpace
+from synthproxy.training.recipe import STRICT
 
 GradientMode = Literal["published", "soft", "straight-through", "gumbel"]
 
@@ -34,7 +35,7 @@ class Decoding(BaseModel):
         snap: bring numerical values into their intervals and onto their grids, with the gradient of not doing so.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
     gradient: GradientMode = "published"
     temperature: float = Field(default=1.0, gt=0)
     snap: bool = False

@@ -14,13 +14,14 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 from torch import Tensor, nn
 
 from synthproxy.audio.levels import MelLevels
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.estimators.decoding import hard_presets
 from synthproxy.synths.space import Floats, PresetSpace
+from synthproxy.training.recipe import STRICT
 
 _SLOPE = 0.1
 
@@ -34,7 +35,7 @@ class EstimatorSizes(BaseModel):
         dropout: share of the features that are left out of a training step.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
     channels: tuple[PositiveInt, ...] = Field(default=(8, 16, 32, 64, 128, 256, 512), min_length=1)
     features: PositiveInt = 2048
     dropout: float = Field(default=0.3, ge=0, lt=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.estimators.decoding import Decoding
@@ -14,14 +14,12 @@ from synthproxy.matching.estimators.losses import CATEGORICAL_WEIGHT, LABEL_SMOO
 from synthproxy.matching.estimators.network import EstimatorSizes
 from synthproxy.matching.estimators.schedules import LossSchedule, get_schedule
 from synthproxy.proxies.recipe import CorpusChoice
-from synthproxy.training.recipe import Learning, Machine
+from synthproxy.training.recipe import STRICT, Learning, Machine
 from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
 from synthproxy.training.schedule import PlateauSchedule, Schedule
 
 TABLE = "estimator"
 """The table by which a recipe of an estimator is told from one of a proxy."""
-
-_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LossChoice(Decoding):
@@ -52,7 +50,7 @@ class LossChoice(Decoding):
 class LossProxy(BaseModel):
     """The proxy through which predicted presets are heard."""
 
-    model_config = _STRICT
+    model_config = STRICT
     checkpoint: Path
 
 
@@ -71,7 +69,7 @@ class EstimatorLearning(Learning):
 class EstimatorRecipe(BaseModel):
     """The training of an estimator."""
 
-    model_config = _STRICT
+    model_config = STRICT
     estimator: EstimatorSizes = Field(default_factory=EstimatorSizes)
     corpus: CorpusChoice
     loss: LossChoice

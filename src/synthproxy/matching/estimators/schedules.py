@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from synthproxy.errors import InvalidInputError
+from synthproxy.training.recipe import STRICT
 
 PERCEPTUAL_WEIGHT = 10.0
 """Brings the perceptual loss to the size of the parameter loss."""
@@ -32,7 +33,7 @@ class LossSchedule(BaseModel):
         length: part of the training that it takes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
     parameter: tuple[float, float]
     perceptual: tuple[float, float]
     start: float = Field(default=0.333, ge=0, le=1)

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from synthproxy import __version__
 from synthproxy.corpus.parts import LearnedFrom
-from synthproxy.errors import InvalidInputError, SynthProxyError
 from synthproxy.matching.proposers.network import Proposer
 from synthproxy.matching.proposers.recipe import ProposerSizes
 from synthproxy.synths import Note, PresetSpace
-from synthproxy.training.tensors import FORMAT_VERSION, read_tensors, write_tensors
+from synthproxy.training.tensors import FORMAT_VERSION, described, read_tensors, write_tensors
 
 FORMAT = "synthproxy-proposer"
 
@@ -116,14 +114,9 @@ def load_proposer(path: Path) -> tuple[Proposer, ProposerInfo]:
         InvalidInputError: the file is missing, cut short, no proposer's, or does not fit its own description.
     """
     tensors, about = read_tensors(path, FORMAT)
-    try:
+    with described(path):
         info = ProposerInfo.from_dict(about)
         with torch.random.fork_rng(devices=[]):
             proposer = info.new_network()
         proposer.load_state_dict(tensors)
-    except SynthProxyError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ValidationError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInputError(f"{path}: does not fit its own description ({reason})") from error
     return proposer.eval(), info

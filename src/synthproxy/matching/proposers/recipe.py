@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from synthproxy.proxies.recipe import MAKE_CORPUS
-from synthproxy.training.recipe import Learning, Machine
+from synthproxy.training.recipe import STRICT, Learning, Machine
 from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables
 from synthproxy.training.schedule import CosineSchedule, Schedule
 
 TABLE = "proposer"
 """The table by which a recipe of a proposer is told from others."""
-
-_STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ProposerSizes(BaseModel):
@@ -29,7 +27,7 @@ class ProposerSizes(BaseModel):
         pieces, hidden: of the tokens of groups of parameters.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
     tokens: int = Field(default=8, ge=1)
     width: int = Field(default=128, ge=1)
     layers: int = Field(default=4, ge=1)
@@ -54,7 +52,7 @@ class CorporaChoice(BaseModel):
     from in blocks of about so many presets, of which two or three are in memory at a time; without it all are.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
     train: tuple[Path, ...]
     validation: tuple[Path, ...]
     block: int | None = Field(default=None, ge=1)
@@ -77,7 +75,7 @@ class ProposerLearning(Learning):
 class ProposerRecipe(BaseModel):
     """The training of a proposer."""
 
-    model_config = _STRICT
+    model_config = STRICT
     proposer: ProposerSizes = Field(default_factory=ProposerSizes)
     corpus: CorporaChoice
     training: ProposerLearning
