@@ -73,16 +73,12 @@ def staged(*, proposed: bool = True, bank: bool = False, **settings: float) -> M
     """A match by :func:`synthproxy.matching.match.match`, some of its stages left out."""
 
     def find(means: Means, target: Target, budget: Budget) -> Candidate:
-        chosen = MatchSettings(top=1, seed=means.seed)
-        redrawn = settings.get("redrawn", chosen.search.redrawn)
-        stages = {key: value for key, value in settings.items() if key != "redrawn"}
-        chosen = replace(chosen, search=replace(chosen.search, redrawn=redrawn), **stages)  # type: ignore[arg-type]
         found = match(
             means.synth,
             target,
             budget,
             corpora=means.banks() if bank else (),
-            settings=chosen,
+            settings=replace(MatchSettings(top=1, seed=means.seed), **settings),  # type: ignore[arg-type]
             proposer=means.proposer if proposed else None,
         )
         return found.matches[0].candidate
@@ -144,7 +140,6 @@ def by_estimator(checkpoint: Path) -> Method:
 METHODS: Mapping[str, Method] = {
     "ours": staged(),
     "ours-and-bank": staged(bank=True),
-    "without-redrawing": staged(redrawn=0.0),
     "without-proposer": staged(proposed=False),
     "without-search": staged(search_until=0.25),
     "without-refinement": staged(search_until=1.0),

@@ -9,7 +9,7 @@ from synthproxy.corpus import Corpus, Rendering, generate
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
-from synthproxy.matching.candidates import Bench, Candidate
+from synthproxy.matching.candidates import Bench, Candidate, presets_of
 from synthproxy.matching.match import MatchSettings, State, match
 from synthproxy.matching.search import SearchSettings, Variation
 from synthproxy.matching.target import read_target
@@ -109,7 +109,7 @@ def test_children_keep_what_is_locked_and_change_the_rest(synth, loud):
     variation = Variation(synth.space, 1.0, SearchSettings(swap=0.5), bounds)
     generator = np.random.default_rng(3)
     parents = [Candidate(x, NOTE, "random") for x in bounds.within(loud)]
-    children = np.stack([variation.child(parents, generator).preset for _ in range(200)])
+    children = presets_of(variation.children(parents, 200, generator))
     kept = columns(synth.space, "operators.1", "algorithm")
     assert (children[:, kept] == loud[0][kept]).all()
     assert len(np.unique(children, axis=0)) > 150
@@ -119,7 +119,7 @@ def test_continuous_knobs_move_a_little(mixed_space):
     variation = Variation(mixed_space, 1.0, SearchSettings(swap=0.0))
     start = mixed_space.snap(mixed_space.from_names({"level": 0.5}))
     generator = np.random.default_rng(3)
-    children = np.stack([variation.child([Candidate(start, NOTE, "start")], generator).preset for _ in range(300)])
+    children = presets_of(variation.children([Candidate(start, NOTE, "start")], 300, generator))
     level = children[:, 1]
     moved = np.abs(level[level != start[1]] - start[1])
     assert len(moved) > 50

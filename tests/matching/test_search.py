@@ -51,8 +51,7 @@ def test_children_are_valid_presets_and_groups_cross_whole(synth):
     generator = np.random.default_rng(4)
     parents = [Candidate(x, NOTE, "random") for x in synth.space.sample(generator, 2)]
     whole = 0
-    for _ in range(200):
-        child = variation.child(parents, generator)
+    for child in variation.children(parents, 200, generator):
         synth.space.validate(child.preset)
         whole += all(any((child.preset[g] == p.preset[g]).all() for p in parents) for g in variation.groups)
     assert whole > 20

@@ -22,7 +22,6 @@ from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.distances import SAMPLE_RATE, Distances, distances, matching_gain
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proxy_bank import ProxyBank
-from synthproxy.matching.redrawing import Redrawing
 from synthproxy.matching.refine import refine
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.search import SearchSettings, Variation, evolve, random_candidates
@@ -207,14 +206,12 @@ def match(
         )
         proposal = proposal or (population[0] if population else None)
         stage = "search"
-        redrawing = Redrawing.of(proposer, bench.bounds, target) if proposer and settings.search.redrawn else None
         population = evolve(
             bench,
             population,
             generator,
             keep_going=going(settings.search_until),
             settings=settings.search,
-            redraw=redrawing.children if redrawing else None,
         )
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))
@@ -311,7 +308,7 @@ def _variations(
     """A preset at every note that the target may be, then changed as children of the search are."""
     first = [Candidate(begin, note, "start") for note in notes]
     variation = Variation(bench.synth.space, bench.seconds, settings.search, bench.bounds)
-    children = [variation.child(first, generator) for _ in range(settings.random)]
+    children = variation.children(first, settings.random, generator)
     return [*first, *(replace(child, origin="start") for child in children)]
 
 

@@ -150,4 +150,4 @@ class _Descent:
         return replace(self._at(preset), note=note)
 
     def _at(self, preset: NDArray[np.float64]) -> Candidate:
-        return replace(self.best, preset=self.bench.bounds.within(preset), origin="refinement")
+        return replace(self.best, preset=preset.astype(np.float32), origin="refinement")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthproxy.matching.bounds import Bounds
-from synthproxy.matching.candidates import Bench, Candidate, nearest
+from synthproxy.matching.candidates import Bench, Candidate, nearest, presets_of
 from synthproxy.synths import Kind, Note, PresetSpace
 from synthproxy.synths.space import Floats
 
@@ -29,7 +29,6 @@ class SearchSettings:
         crossover: probability that a child has two parents.
         swap: probability that a child takes one operator's, or other group's, values for another like it.
         note_change: probability that a child's note gets another length.
-        redrawn: share of the children that a proposer makes, if there is one.
     """
 
     population: int = 64
@@ -38,11 +37,6 @@ class SearchSettings:
     crossover: float = 0.6
     swap: float = 0.05
     note_change: float = 0.1
-    redrawn: float = 0.5
-
-
-Breed = Callable[[Sequence[Candidate], np.random.Generator], list[Candidate]]
-"""Makes a child of each of some parents."""
 
 
 class Variation:
@@ -71,13 +65,19 @@ class Variation:
                 stems.setdefault((stem, len(group)), []).append(group)
         return [(a, b) for groups in stems.values() for a in groups for b in groups if a is not b]
 
-    def child(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
-        """A new candidate from one or two of the population."""
-        first = self.parent(population, generator)
+    def children(self, population: Sequence[Candidate], count: int, generator: np.random.Generator) -> list[Candidate]:
+        """New candidates, each from one or two of the population."""
+        children = [self._child(population, generator) for _ in range(count)]
+        # At once, since bringing one preset within the bounds takes as long as bringing many there.
+        presets = self.bounds.within(presets_of(children))
+        return [replace(child, preset=preset) for child, preset in zip(children, presets, strict=True)]
+
+    def _child(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
+        first = self._parent(population, generator)
         preset, note = first.preset.astype(np.float64), first.note
         crossed = generator.random() < self.settings.crossover
         if crossed:
-            second = self.parent(population, generator)
+            second = self._parent(population, generator)
             share = generator.uniform(0.1, 0.9)
             for group in self.groups:
                 if generator.random() < share:
@@ -91,9 +91,9 @@ class Variation:
             self._mutate(preset, generator)
         if generator.random() < self.settings.note_change:
             note = self._other_length(note, generator)
-        return Candidate(self.bounds.within(preset), note, "search")
+        return Candidate(preset.astype(np.float32), note, "search")
 
-    def parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
+    def _parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
         """The nearest of a few; the population is sorted, so it has the lowest index."""
         return population[int(generator.integers(len(population), size=self.settings.tournament).min())]
 
@@ -124,12 +124,8 @@ def evolve(
     *,
     keep_going: Callable[[Sequence[Candidate]], bool],
     settings: SearchSettings | None = None,
-    redraw: Breed | None = None,
 ) -> list[Candidate]:
     """Improve a scored population until ``keep_going``, asked with it after each generation, says no.
-
-    Args:
-        redraw: makes some of the children.
 
     Returns:
         The population, nearest first.
@@ -139,10 +135,7 @@ def evolve(
     best = nearest(population, settings.population)
     while keep_going(best):
         known = {c.key for c in best}
-        redrawn = round(settings.redrawn * settings.children) if redraw else 0
-        children = [variation.child(best, generator) for _ in range(settings.children - redrawn)]
-        if redraw:
-            children += redraw([variation.parent(best, generator) for _ in range(redrawn)], generator)
+        children = variation.children(best, settings.children, generator)
         fresh = {c.key: c for c in children if c.key not in known}
         best = nearest([*best, *bench.score(fresh.values())], settings.population)
     return best
