@@ -19,7 +19,7 @@ from synthproxy.corpus import Bank, Corpus
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
-from synthproxy.matching.distances import SAMPLE_RATE, Distances, distances, matching_gain
+from synthproxy.matching.distances import MINIMUM_SAMPLES, SAMPLE_RATE, Distances, distances, matching_gain
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.refine import refine
@@ -215,7 +215,7 @@ def match(
         )
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))
-        before = _measured(bench, proposal) if proposal else None
+        before = _measured(bench, proposal, bench.render(proposal)) if proposal else None
         return MatchResult(tuple(_different(bench, population, settings)), before)
 
 
@@ -223,8 +223,8 @@ def _bench(synth: Synth, target: Target, bounds: Bounds | None, workers: int | N
     return Bench(synth, target.audio, workers, further=target.further, bounds=bounds)
 
 
-def _measured(bench: Bench, candidate: Candidate) -> Match:
-    played = zip(bench.notes(candidate), bench.render(candidate), bench.targets, strict=True)
+def _measured(bench: Bench, candidate: Candidate, sounds: Sequence[NDArray[np.float32]]) -> Match:
+    played = zip(bench.notes(candidate), sounds, bench.targets, strict=True)
     return Match(candidate, tuple(_measured_note(*one) for one in played))
 
 
@@ -246,12 +246,13 @@ def _different(bench: Bench, population: Sequence[Candidate], settings: MatchSet
     for candidate in population:
         if not np.isfinite(candidate.distance):
             continue
-        found = _measured(bench, candidate)
-        spectrum = np.concatenate([_mel_levels(note.audio).ravel() for note in found.notes])
+        sounds = bench.render(candidate)
+        levels = [_mel_levels(*pair).ravel() for pair in zip(sounds, bench.targets, strict=True)]
+        spectrum = np.concatenate(levels)
         if any(np.abs(spectrum - other).mean() < settings.difference for other in spectra):
-            continue
+            continue  # Most are alike in the end, and the published distances take long.
         spectra.append(spectrum)
-        results.append(found)
+        results.append(_measured(bench, candidate, sounds))
         if len(results) == settings.top:
             break
     return results
@@ -330,12 +331,14 @@ def _audible(bench: Bench, candidates: Sequence[Candidate]) -> list[Candidate]:
 _BARELY_AUDIBLE = 0.003
 
 
-def _mel_levels(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mel_levels(sound: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Levels in dB of the mel bands of a sound that is brought to the target's level."""
     import torch
 
     from synthproxy.audio.features import ESTIMATOR_MEL, MelSpectrogram, decibels
 
     with torch.inference_mode():
-        padded = np.pad(audio, (0, max(0, 4096 - len(audio))))
+        levelled = sound * np.float32(matching_gain(sound, target))
+        padded = np.pad(levelled, (0, max(0, MINIMUM_SAMPLES - len(levelled))))
         power = MelSpectrogram(ESTIMATOR_MEL)(torch.from_numpy(padded)[None])
         return np.asarray(decibels(power, floor=1e-8)[0].numpy())
