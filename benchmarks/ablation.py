@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seen", type=int, default=51_200)
     parser.add_argument("--seeds", type=int, default=2)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     torch.set_num_threads(1)
 
     def read(name: str) -> Examples | None:

@@ -240,7 +240,7 @@ def main() -> None:
     parser.add_argument("--pitch", type=int)
     parser.add_argument("--duration", type=float)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     synth = get_synth(arguments.synth)
     proposer = arguments.proposer or shipped_proposer(synth)
     means = Means(

@@ -263,7 +263,7 @@ def main() -> None:
     parser.add_argument("--seen", type=int, default=51_200)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", choices=("time", "seen"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     corpora = Corpora.of(arguments.corpora)
     space = corpora.training.setting.space.name
     for kind in ("time", "seen"):
