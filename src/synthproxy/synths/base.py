@@ -107,14 +107,6 @@ class BoundsLoudness(Protocol):
 
 
 @runtime_checkable
-class KnowsAlike(Protocol):
-    """A synth that knows which presets sound alike however they are played."""
-
-    def canonical(self, presets: Floats) -> Floats:
-        """Presets that sound as these do, one for all that sound alike as far as the synth can tell: (n, free)."""
-
-
-@runtime_checkable
 class NamesParts(Protocol):
     """A synth that can say what its parameters do in a preset."""
 

@@ -15,7 +15,6 @@ from synthproxy.synths import dx7_scaling
 from synthproxy.synths.base import NamedPreset, Note
 from synthproxy.synths.definition import definition_path, read_definition
 from synthproxy.synths.dx7_algorithms import wiring
-from synthproxy.synths.dx7_canonical import CanonicalVoices
 from synthproxy.synths.dx7_loudness import rms_bound
 from synthproxy.synths.dx7_parts import part_in_words
 from synthproxy.synths.dx7_voice import MAXIMA, PARAMETERS, Voice, read_voices, unpack_parameters, write_voices
@@ -62,7 +61,6 @@ class Dexed:
         self._order = np.asarray([position[n] for n in VOICE_ORDER])
         is_category = np.asarray([space.parameters[i].kind is Kind.CATEGORICAL for i in self._order])
         self._scale = np.where(is_category, 1, MAXIMA).astype(np.float64)
-        self._canonical = CanonicalVoices([p.name for p in space.parameters], space.defaults)
         self._engines = threading.local()
 
     def with_space(self, space: PresetSpace) -> Dexed:
@@ -78,15 +76,6 @@ class Dexed:
         values = dict(zip((p.name for p in self.space.parameters), self.space.decode(preset).tolist(), strict=True))
         carriers = dict(enumerate(wiring().heard[round(values["algorithm"])].tolist(), 1))
         return [part_in_words(p.name, values, carriers) for p in self.space.free]
-
-    def canonical(self, presets: Floats) -> Floats:
-        """See :class:`~synthproxy.synths.base.KnowsAlike`, and :mod:`~synthproxy.synths.dx7_canonical`."""
-        values = self.space.decode(presets)
-        found = self._canonical.of(values)
-        # Where a space holds a parameter of one operator only, its operators cannot change places.
-        held = np.setdiff1d(np.arange(values.shape[1]), self.space.free_indices)
-        kept = (found[:, held] == values[:, held]).all(axis=1, keepdims=True)
-        return self.space.snap(self.space.encode(np.where(kept, found, values)))
 
     def voices(self, presets: ArrayLike) -> NDArray[np.uint8]:
         """Parameter bytes of preset vectors: (n, free) to (n, 145)."""

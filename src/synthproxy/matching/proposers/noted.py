@@ -5,7 +5,7 @@ All of them lie in memory with embeddings in half precision, or are read in bloc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from synthproxy.corpus import Corpus
 from synthproxy.corpus.store import SHARD
-from synthproxy.errors import InvalidInputError, UnavailableError
+from synthproxy.errors import InvalidInputError
 from synthproxy.matching.proposers.codes import PresetCode
 from synthproxy.matching.proposers.network import NOTE_VALUES, hide, note_values
 from synthproxy.proxies.examples import Setting
 from synthproxy.proxies.streaming import items_of_shards, streamed_batches, unread_identity
-from synthproxy.synths import Note, get_synth
-from synthproxy.synths.base import KnowsAlike
-from synthproxy.synths.space import Floats
+from synthproxy.synths import Note
 from synthproxy.training.batches import Batches, BatchesInMemory, Columns
 
 
@@ -81,9 +79,6 @@ class NotedPresets:
     def read(self, shards: NDArray[np.int64], count: int) -> Columns:
         """Presets, embeddings (float16) and note values of the ``count`` items in some shards, in their order.
 
-        Of presets that sound alike it is always the same one, as far as the synth knows: which of them made a sound
-        cannot be heard, so nothing could be learned from it.
-
         Args:
             shards: numbered through all corpora.
 
@@ -99,7 +94,7 @@ class NotedPresets:
             corpus, counting = self.corpora[number], self._counting[number]
             some, heard = corpus.read_shard(shard - int(self._starts[number]), counting)
             rows = slice(first, first := first + len(some))
-            presets[rows], embeddings[rows], notes[rows] = self._alike(some), _halved(heard, corpus), told[number]
+            presets[rows], embeddings[rows], notes[rows] = some, _halved(heard, corpus), told[number]
         return presets, embeddings, notes
 
     def everything(self) -> Columns:
@@ -123,16 +118,6 @@ class NotedPresets:
             return
         with streamed_batches(self.read, self._rows, self.block, size, seed) as drawn:
             yield HidingBatches(drawn, code, size, seed)
-
-    @cached_property
-    def _alike(self) -> Callable[[Floats], Floats]:
-        setting = self.setting
-        try:
-            synth = get_synth(setting.synth)
-        except (InvalidInputError, UnavailableError):  # A corpus may be learned from without its synth.
-            return lambda presets: presets
-        knows = isinstance(synth, KnowsAlike) and synth.space == setting.space
-        return synth.canonical if knows else lambda presets: presets  # type: ignore[attr-defined]
 
     @cached_property
     def _counting(self) -> tuple[NDArray[np.bool_], ...]:
