@@ -268,10 +268,10 @@ class _SearchSpectra:
         torch.fft.rfft(self._windowed, out=self._spectrum)
         np.abs(self._spectrum.numpy(), out=self.magnitudes)
         np.maximum(self.magnitudes, np.float32(np.sqrt(_POWER_FLOOR)), out=self.magnitudes)
-        np.matmul(self.magnitudes, self._mel_bank, out=self.mel)
+        _multiply(self.magnitudes, self._mel_bank, self.mel)
         np.log(self.magnitudes, out=self.log_magnitudes)
         np.log(self.mel, out=self.log_mel)
-        np.matmul(self.log_mel, self._cosines, out=self.cepstra)
+        _multiply(self.log_mel, self._cosines, self.cepstra)
 
 
 @cache
@@ -282,8 +282,13 @@ def _cepstral_cosines() -> NDArray[np.float32]:
     return np.ascontiguousarray(mfcc(decibels_of_bands, _N_MFCC)[0, 1:].numpy().T)
 
 
+def _multiply(left: NDArray[np.float32], right: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    # By torch, which asks one thread where each core has a worker; NumPy's product would ask them all.
+    torch.matmul(torch.from_numpy(left), torch.from_numpy(right), out=torch.from_numpy(out))
+
+
 def _norm(values: NDArray[np.float32]) -> float:
-    return float(np.linalg.norm(values.ravel()))
+    return float(torch.linalg.norm(torch.from_numpy(values)))
 
 
 def _l1_of(values: NDArray[np.float32], others: NDArray[np.float32]) -> float:
