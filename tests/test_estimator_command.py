@@ -81,7 +81,7 @@ def test_the_documents_commands_run(folder, command):
     # The same command goes on, or says that there is nothing to do; JSON says the same as the files.
     outcome = command("train estimator.toml --out runs/estimator --json")
     assert json.loads(outcome.out)["status"] == "already finished"
-    assert json.loads(outcome.out)["best_a_mean"] > 0
+    assert json.loads(outcome.out)["best"]["a_mean"] > 0
     judge = "evaluate runs/estimator/last.safetensors --corpus corpora/heard-voices --most 3 --json"
     found = json.loads(command(judge).out)
     assert (found["part"], found["in_domain"]["cases"], found["out_of_domain"]) == ("test", 3, None)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from synthproxy.cli.options import Clip, Fast, Files, Json, Output, Weights, synth_called
+from synthproxy.cli.options import Clip, Fast, Files, Json, Kept, Output, Weights, synth_called
 from synthproxy.report.printing import print_json, print_result
 
 
@@ -22,8 +22,7 @@ def generate(
     near: Annotated[list[Path] | None, Parameter(negative="", consume_multiple=True)] = None,
     out: Output,
     clip: Clip = Clip(),  # noqa: B008
-    keep_audio: bool = False,
-    keep_levels: bool = False,
+    kept: Kept = Kept(),  # noqa: B008
     workers: int | None = None,
     weights: Weights = None,
     fast: Fast = False,
@@ -47,10 +46,6 @@ def generate(
         Preset files, or folders of them, to draw near to: each preset crosses two of them and moves some values.
     out:
         Folder of the corpus.
-    keep_audio:
-        Store the clips as well.
-    keep_levels:
-        Store what an estimator sees of the clips, to train one: 80 kB for 5 s.
     workers:
         Threads; all cores by default.
     """
@@ -70,8 +65,7 @@ def generate(
             first=first,
             near=preset_vectors(near, source, clip.rendering.note) if near else None,
             rendering=clip.rendering,
-            keep_audio=keep_audio,
-            keep_levels=keep_levels,
+            **vars(kept),
             workers=workers,
             progress=progress,
         )
@@ -85,8 +79,7 @@ def import_(
     audio_model: str = "mel",
     out: Output,
     clip: Clip = Clip(),  # noqa: B008
-    keep_audio: bool = False,
-    keep_levels: bool = False,
+    kept: Kept = Kept(),  # noqa: B008
     workers: int | None = None,
     weights: Weights = None,
     fast: Fast = False,
@@ -104,10 +97,6 @@ def import_(
         Audio model that embeds their sounds.
     out:
         Folder of the corpus.
-    keep_audio:
-        Store the clips as well.
-    keep_levels:
-        Store what an estimator sees of the clips, to train one: 80 kB for 5 s.
     workers:
         Threads; all cores by default.
     """
@@ -123,8 +112,7 @@ def import_(
             source,
             model,
             rendering=clip.rendering,
-            keep_audio=keep_audio,
-            keep_levels=keep_levels,
+            **vars(kept),
             workers=workers,
             progress=progress,
         )

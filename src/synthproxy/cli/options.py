@@ -53,6 +53,18 @@ class Clip:
         return Rendering(note=note, seconds=self.seconds, fade=min(Rendering.fade, abs(self.seconds) / 2))
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Kept:
+    """What a corpus keeps of its clips beside their embeddings."""
+
+    keep_audio: bool = False
+    "Store the clips as well."
+
+    keep_levels: bool = False
+    "Store what an estimator sees of the clips, to train one: 80 kB for 5 s."
+
+
 def synth_called(name: str, fast: bool) -> Synth:
     """The synth of this name, in the mode that ``--fast`` asks for."""
     from synthproxy.synths import get_synth

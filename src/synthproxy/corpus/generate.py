@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from synthproxy.corpus.rendering import Rendering, repeatability
+from synthproxy.corpus.rendering import Rendering
 from synthproxy.corpus.sampling import draw_audible
 from synthproxy.corpus.sources import NearSource, UniformSource
 from synthproxy.corpus.store import Corpus, CorpusInfo, Shard
@@ -88,13 +88,9 @@ def generate(
     """
     worker_count(workers)
     source = UniformSource(synth.space) if near is None else NearSource(synth.space, near)
-    info = CorpusInfo(
-        synth=synth.name,
-        space=synth.space,
-        audio_model=audio_model.name,
-        audio_model_identity=audio_model.identity,
-        dimension=audio_model.dimension,
-        sample_rate=audio_model.sample_rate,
+    info = CorpusInfo.of(
+        synth,
+        audio_model,
         size=size,
         rendering=rendering or Rendering(),
         seed=seed,
@@ -102,7 +98,6 @@ def generate(
         keeps_audio=keep_audio,
         keeps_levels=keep_levels,
         source_digest=source.digest,
-        repeatability=repeatability(synth),
     )
     corpus = Corpus.create(path, info)
 

@@ -21,7 +21,7 @@ from synthproxy.corpus.generate import (
     with_sounds,
     worker_count,
 )
-from synthproxy.corpus.rendering import Rendering, is_audible, may_be_audible, render_clip, repeatability
+from synthproxy.corpus.rendering import Rendering, is_audible, may_be_audible, render_clip
 from synthproxy.corpus.store import Corpus, CorpusInfo, Failure, Shard
 from synthproxy.errors import FailedRenderError, InvalidInputError
 from synthproxy.synths import NamedPreset, Note, Synth
@@ -97,19 +97,14 @@ def import_presets(
     settings = rendering or Rendering()
     found = collect_presets(files, synth, settings.note)
     presets = without_duplicates(found)
-    info = CorpusInfo(
-        synth=synth.name,
-        space=synth.space,
-        audio_model=audio_model.name,
-        audio_model_identity=audio_model.identity,
-        dimension=audio_model.dimension,
-        sample_rate=audio_model.sample_rate,
+    info = CorpusInfo.of(
+        synth,
+        audio_model,
         size=len(presets),
         rendering=settings,
         kind="hand-crafted",
         keeps_audio=keep_audio,
         keeps_levels=keep_levels,
-        repeatability=repeatability(synth),
         source_digest=hashlib.sha256(b"".join(p.vector.tobytes() for p in presets)).hexdigest(),
     )
     corpus = Corpus.create(path, info)

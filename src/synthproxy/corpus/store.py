@@ -20,10 +20,11 @@ import zarr.errors
 from numpy.typing import NDArray
 
 from synthproxy import __version__
-from synthproxy.corpus.rendering import Rendering
+from synthproxy.audio.base import AudioModel
+from synthproxy.corpus.rendering import Rendering, repeatability
 from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.files import make_folder
-from synthproxy.synths import Note, PresetSpace
+from synthproxy.synths import Note, PresetSpace, Synth
 from synthproxy.synths.base import Repeatability
 from synthproxy.synths.space import Floats
 
@@ -77,6 +78,21 @@ class CorpusInfo:
             raise InvalidInputError(f"a seed must not be negative, got {self.seed}")
         if self.first < 0 or self.first % SHARD:
             raise InvalidInputError(f"a range must start at a multiple of {SHARD}, got {self.first}")
+
+    @classmethod
+    def of(cls, synth: Synth, audio_model: AudioModel, *, size: int, **others: Any) -> CorpusInfo:
+        """What a corpus is made of whose presets this synth plays, and whose sounds this audio model hears."""
+        return cls(
+            synth=synth.name,
+            space=synth.space,
+            audio_model=audio_model.name,
+            audio_model_identity=audio_model.identity,
+            dimension=audio_model.dimension,
+            sample_rate=audio_model.sample_rate,
+            size=size,
+            repeatability=repeatability(synth),
+            **others,
+        )
 
     @property
     def note(self) -> Note:

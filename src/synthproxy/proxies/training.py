@@ -7,23 +7,13 @@ that was killed and continued ends with the same bits as one that was not (same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.examples import Examples, TrainingExamples
 from synthproxy.proxies.learning import ProxyTask, new_proxy
 from synthproxy.proxies.recipe import CorpusChoice, TrainingRecipe
-from synthproxy.training.folder import RunFolder
-from synthproxy.training.run import Plan, RunResult, follow, run_result
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingResult(RunResult):
-    """How the run of a proxy ended, and its best validation scores; nothing before the first validation."""
-
-    best_l1: float | None
-    best_mrr: float | None
+from synthproxy.training.run import Plan, RunResult, train_network
 
 
 def train(
@@ -32,7 +22,7 @@ def train(
     *,
     progress: bool | None = None,
     stop: Callable[[int], bool] | None = None,
-) -> TrainingResult:
+) -> RunResult:
     """Train by a recipe, from the beginning or from where the run folder stands.
 
     Ctrl-C, SIGTERM and SIGUSR1 end the current step, save, and return.
@@ -83,7 +73,7 @@ def train_on_examples(
     *,
     progress: bool | None = None,
     stop: Callable[[int], bool] | None = None,
-) -> TrainingResult:
+) -> RunResult:
     """:func:`train` on examples that are given; the recipe's corpora are not opened."""
     training.setting.require_same(validation.setting, "training and validation corpus")
     if training.dimension != validation.dimension or len(validation) < 2:
@@ -91,15 +81,9 @@ def train_on_examples(
             f"validation needs at least two presets with {training.dimension} values each, got "
             f"{len(validation)} with {validation.dimension}"
         )
-    plan = Plan.of(recipe, len(training))
-    corpora = {"train": training.identity(), "validation": validation.identity()}
-    folder = RunFolder.open(run_folder, recipe.identity(), corpora)
 
-    def make_task() -> ProxyTask:
-        return ProxyTask(new_proxy(recipe, training), recipe.training.loss, training.setting, validation)
+    def make_task(_: Plan) -> ProxyTask:
+        return ProxyTask(new_proxy(recipe, training), recipe.training, training.setting, validation)
 
-    options = recipe.training
-    batches = training.batches(options.batch_size, options.seed)
-    status, counters = follow(recipe, folder, plan, batches, make_task, progress=progress, stop=stop)
-    ended, best = run_result(status, folder, plan, counters), counters.best
-    return TrainingResult(**vars(ended), best_l1=best.get("l1"), best_mrr=best.get("mrr"))
+    learned = {"train": training.identity(), "validation": validation.identity()}
+    return train_network(recipe, run_folder, training, learned, make_task, progress=progress, stop=stop)

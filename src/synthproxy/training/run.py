@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -77,6 +77,7 @@ class RunResult:
         run_folder: where everything is.
         step, total_steps: how far it got.
         seconds: time spent training, over all continuations.
+        best: validation scores of the best checkpoints, by name; none before the first validation.
         leads: whether this is the only process of the run, or the first.
     """
 
@@ -86,10 +87,20 @@ class RunResult:
     step: int
     total_steps: int
     seconds: float
+    best: Mapping[str, float]
     leads: bool = True
 
 
-def run_result(status: Status, folder: RunFolder, plan: Plan, counters: Counters) -> RunResult:
+class Learnable(Protocol):
+    """What is learned from, in memory or not."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, batch_size: int, seed: int) -> AbstractContextManager[Batches]:
+        """Batches of it, inside the block."""
+
+
+def _result(status: Status, folder: RunFolder, plan: Plan, counters: Counters) -> RunResult:
     """How a run ended, in words too."""
     place = f"after {counters.step} of {plan.total_steps} steps"
     message = {
@@ -105,39 +116,47 @@ def run_result(status: Status, folder: RunFolder, plan: Plan, counters: Counters
         step=counters.step,
         total_steps=plan.total_steps,
         seconds=counters.seconds,
+        best=dict(counters.best),
         leads=getattr(rank_zero_only, "rank", None) in (None, 0),
     )
 
 
-def follow(
+def train_network(
     recipe: Recipe,
-    folder: RunFolder,
-    plan: Plan,
-    batches: AbstractContextManager[Batches],
-    make_task: Callable[[], Task],
+    run_folder: Path,
+    training: Learnable,
+    learned: dict[str, Any],
+    make_task: Callable[[Plan], Task],
     *,
     progress: bool | None = None,
     stop: Callable[[int], bool] | None = None,
-) -> tuple[Status, Counters]:
-    """Run from the beginning, or from where the folder stands, to the end; which kind of end, and where.
+) -> RunResult:
+    """Train from the beginning, or from where the run folder stands, to the end.
 
     Ctrl-C, SIGTERM and SIGUSR1 end the current step, save, and return.
 
     Args:
         recipe: how to train.
-        folder: of the run.
-        plan: of its steps.
-        batches: gives what is learned from, inside the block.
+        run_folder: made if need be; the same call on the same folder continues.
+        training: what is learned from.
+        learned: what tells this and all else that the result depends on from others, as plain data for JSON.
         make_task: called with torch's seed set, if there is anything to do.
         progress: show a progress bar; by default on a terminal only.
         stop: asked after each step, with the number of steps done; when it says yes, the run is saved and stopped.
+
+    Raises:
+        IncompatibleError: the run folder is of another recipe, or of other corpora.
+        InvalidInputError: the batch is larger than what is learned from, or the loss is no number any more.
     """
+    plan, options = Plan.of(recipe, len(training)), recipe.training
+    folder = RunFolder.open(run_folder, recipe.identity(), learned)
     counters = folder.read_counters()
     if counters.step >= plan.total_steps or _out_of_time(recipe, counters):
-        return "already finished", counters
+        return _result("already finished", folder, plan, counters)
+    batches = training.batches(options.batch_size, options.seed)
     with _threads(recipe.machine.threads), stop_on_signals() as request, batches as drawn:
-        run = TrainingRun.prepare(recipe, plan, folder, drawn, make_task)
-        return run.until_end(request, progress, stop), run.counters
+        run = TrainingRun.prepare(recipe, plan, folder, drawn, lambda: make_task(plan))
+        return _result(run.until_end(request, progress, stop), folder, plan, run.counters)
 
 
 @contextmanager

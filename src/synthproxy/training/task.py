@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -71,3 +71,6 @@ class Recipe(Protocol):
     @property
     def machine(self) -> Machine:
         """Where, and how long."""
+
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on, as plain data for JSON."""

@@ -63,7 +63,7 @@ def test_a_run_leaves_what_it_promises(whole, make_proposer_recipe):
         assert load_proposer(whole / f"best_{name}.safetensors")[1].metrics[name] == min(row[name] for row in rows)
     again = train_proposer(make_proposer_recipe(), whole)
     assert again.status == "already finished"
-    assert again.best_loss == min(row["loss"] for row in rows)
+    assert again.best["loss"] == min(row["loss"] for row in rows)
 
 
 @pytest.mark.parametrize("at", [1, 5, 12, 14])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,7 @@ from synthproxy.proxies.checkpoint import load_checkpoint
 from synthproxy.proxies.examples import Setting
 from synthproxy.proxies.proxy import Proxy
 from synthproxy.proxies.recipe import CorpusChoice
-from synthproxy.training.folder import RunFolder
-from synthproxy.training.run import Plan, RunResult, follow, run_result
-
-
-@dataclass(frozen=True, kw_only=True)
-class EstimatorResult(RunResult):
-    """How the run of an estimator ended, and its best validation scores; nothing before the first validation."""
-
-    best_loss: float | None
-    best_a_mean: float | None
+from synthproxy.training.run import Plan, RunResult, train_network
 
 
 def train_estimator(
@@ -42,7 +32,7 @@ def train_estimator(
     *,
     progress: bool | None = None,
     stop: Callable[[int], bool] | None = None,
-) -> EstimatorResult:
+) -> RunResult:
     """Train by a recipe, from the beginning or from where the run folder stands.
 
     Ctrl-C, SIGTERM and SIGUSR1 end the current step, save, and return.
@@ -62,11 +52,9 @@ def train_estimator(
     training.setting.require_same(validation.setting, "training and validation corpus")
     proxy, about_proxy = _proxy(recipe, training.setting)
     player = player_of(training)
-    plan = Plan.of(recipe, len(training))
     learned = {"train": training.identity(), "validation": validation.identity(), "proxy": about_proxy}
-    folder = RunFolder.open(run_folder, recipe.identity(), learned)
 
-    def make_task() -> EstimatorTask:
+    def make_task(plan: Plan) -> EstimatorTask:
         batches = training.in_order(VALIDATION_BATCH)
         bounds = LevelBounds.of(torch.from_numpy(levels).float() for _, _, levels in batches)
         return EstimatorTask(
@@ -78,11 +66,7 @@ def train_estimator(
             info=_info(recipe, training),
         )
 
-    options = recipe.training
-    batches = training.batches(options.batch_size, options.seed)
-    status, counters = follow(recipe, folder, plan, batches, make_task, progress=progress, stop=stop)
-    ended, best = run_result(status, folder, plan, counters), counters.best
-    return EstimatorResult(**vars(ended), best_loss=best.get("loss"), best_a_mean=best.get("a_mean"))
+    return train_network(recipe, run_folder, training, learned, make_task, progress=progress, stop=stop)
 
 
 def open_heard_corpora(choice: CorpusChoice) -> tuple[HeardPresets, HeardPresets]:

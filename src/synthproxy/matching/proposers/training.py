@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,19 +14,10 @@ from synthproxy.matching.proposers.learning import HiddenPresets, ProposerTask
 from synthproxy.matching.proposers.network import Proposer, require_parts
 from synthproxy.matching.proposers.noted import NotedPresets, require_alike
 from synthproxy.matching.proposers.recipe import ProposerRecipe
-from synthproxy.training.folder import RunFolder
-from synthproxy.training.run import Plan, RunResult, follow, run_result
+from synthproxy.training.run import Plan, RunResult, train_network
 
 SOUNDS_SHOWN = 16_384
 """Embeddings that a new proposer is shown, to know where they lie."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProposerResult(RunResult):
-    """How the run of a proposer ended, and its best validation scores; nothing before the first validation."""
-
-    best_loss: float | None
-    best_loss_from_nothing: float | None
 
 
 def train_proposer(
@@ -36,7 +26,7 @@ def train_proposer(
     *,
     progress: bool | None = None,
     stop: Callable[[int], bool] | None = None,
-) -> ProposerResult:
+) -> RunResult:
     """Train by a recipe, from the beginning or from where the run folder stands.
 
     Ctrl-C, SIGTERM and SIGUSR1 end the current step, save, and return.
@@ -54,21 +44,13 @@ def train_proposer(
     training, validation = open_noted_corpora(recipe)
     info = _info(recipe, training)
     require_parts(info.dimension, info.segments, info.sizes.tokens)
-    plan = Plan.of(recipe, len(training))
-    corpora = {"train": training.identity(), "validation": validation.identity()}
-    folder = RunFolder.open(run_folder, recipe.identity(), corpora)
 
-    def make_task() -> ProposerTask:
+    def make_task(_: Plan) -> ProposerTask:
         network = _new_proposer(info, training)
         return ProposerTask(network, recipe.training.noise, HiddenPresets.of(validation), info)
 
-    options = recipe.training
-    batches = training.batches(options.batch_size, options.seed)
-    status, counters = follow(recipe, folder, plan, batches, make_task, progress=progress, stop=stop)
-    ended, best = run_result(status, folder, plan, counters), counters.best
-    return ProposerResult(
-        **vars(ended), best_loss=best.get("loss"), best_loss_from_nothing=best.get("loss_from_nothing")
-    )
+    learned = {"train": training.identity(), "validation": validation.identity()}
+    return train_network(recipe, run_folder, training, learned, make_task, progress=progress, stop=stop)
 
 
 def open_noted_corpora(recipe: ProposerRecipe) -> tuple[NotedPresets, NotedPresets]:
