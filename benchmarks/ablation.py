@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from machine import describe_machine
 from torch import Tensor
-from torch.nn import functional as F
 
 from synthproxy.corpus import Corpus
 from synthproxy.proxies import groups as architecture
@@ -30,6 +29,7 @@ from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validat
 from synthproxy.proxies.examples import Examples
 from synthproxy.proxies.galleries import ranks_in_galleries
 from synthproxy.proxies.groups import Family
+from synthproxy.proxies.losses import ranking_loss
 from synthproxy.proxies.proxy import Proxy
 from synthproxy.proxies.ranking import mean_reciprocal_rank
 from synthproxy.proxies.tokens import to_soft
@@ -52,7 +52,7 @@ class Variant:
         wired, shared, standardised: whether operators are wired, equal groups share a network, and outputs are
             standardised.
         swaps: operators that can change places do so at random in training.
-        ranking: weight of a loss that sees which sound a preset is ranked by (InfoNCE over L1 distances).
+        ranking: weight of the ranking loss.
         even: each value of the embedding counts by its own deviation.
         near: share of the presets that are drawn near hand-crafted ones.
     """
@@ -65,7 +65,7 @@ class Variant:
     shared: bool = True
     standardised: bool = True
     swaps: bool = False
-    ranking: float = 0.0
+    ranking: float = 0.01
     even: bool = False
     near: float = 0.0
 
@@ -83,7 +83,9 @@ VARIANTS = {
     "8-pieces": Variant("8 ramps instead of 16", sizes=(("pieces", 8),)),
     "4-layers": Variant("4 layers instead of 3", sizes=(("layers", 4),)),
     "wider": Variant("width 192 instead of 128", sizes=(("width", 192), ("feed_forward", 512), ("hidden", 256))),
-    "ranking": Variant("with a ranking loss", ranking=0.01),
+    "no-ranking": Variant("no ranking loss", ranking=0.0),
+    "ranking-third": Variant("a third of the weight of the ranking loss", ranking=0.0033),
+    "ranking-triple": Variant("three times the weight", ranking=0.03),
     "even": Variant("every value counts alike", even=True),
     "near": Variant("half of the presets near hand-crafted ones", near=0.5),
 }
@@ -126,11 +128,7 @@ def swap_operators(space: PresetSpace, presets: Floats, generator: np.random.Gen
 def loss_of(variant: Variant, predicted: Tensor, true: Tensor, deviation: Tensor) -> Tensor:
     difference = (predicted - true).abs()
     loss = (difference / deviation).mean() * deviation.mean() if variant.even else difference.mean()
-    if variant.ranking:
-        to_sounds = torch.cdist(predicted, true, p=1.0)
-        scaled = to_sounds / to_sounds.detach().diagonal().mean() * 4.0
-        loss = loss + variant.ranking * F.cross_entropy(-scaled, torch.arange(len(true)))
-    return loss
+    return loss + variant.ranking * ranking_loss(predicted, true) if variant.ranking else loss
 
 
 def train(variant: Variant, training: Examples, near: Examples | None, seen: int, seed: int) -> Proxy:

@@ -31,6 +31,7 @@ from synthproxy.proxies import count_parameters, make_proxy
 from synthproxy.proxies.checkpoint import load_checkpoint
 from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
 from synthproxy.proxies.examples import Examples
+from synthproxy.proxies.losses import embedding_loss
 from synthproxy.proxies.ranking import Embeddings, mean_reciprocal_rank, ranks_against_all, recall
 from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.tokens import to_soft
@@ -51,11 +52,14 @@ class Settings:
     rate: float
     betas: tuple[float, float]
     epsilon: float = 2e-7
+    ranking: float = 0.0
 
 
 SETTINGS = {
-    "gtf": Settings("gtf", 64, 3e-3, (0.93, 0.987)),
+    "gtf": Settings("gtf", 64, 3e-3, (0.93, 0.987), ranking=0.01),
+    "gtf-by-distance": Settings("gtf", 64, 3e-3, (0.93, 0.987)),
     "hn-oh": Settings("hn-oh", 512, 4e-3, (0.93, 0.987)),
+    "hn-oh-ranking": Settings("hn-oh", 512, 4e-3, (0.93, 0.987), ranking=0.01),
     "hn-pt": Settings("hn-pt", 512, 7e-3, (0.78, 0.97), 3e-7),
     "hn-ptgru": Settings("hn-ptgru", 512, 1.5e-3, (0.775, 0.978), 3e-7),
     "mlp-oh": Settings("mlp-oh", 512, 1.2e-2, (0.78, 0.998), 8e-6),
@@ -95,7 +99,7 @@ def presets_per_second(name: str, training: Examples, seconds: float = SECONDS_O
             with torch.set_grad_enabled(learns):
                 predicted = proxy(to_soft(space, presets))
                 if learns:
-                    (predicted - wanted).abs().mean().backward()
+                    embedding_loss(predicted, wanted, "l1", settings.ranking).backward()
                     optimiser.step()
                     optimiser.zero_grad()
             done += settings.batch
@@ -114,6 +118,7 @@ def recipe_of(name: str, epochs: int, steps: int, seed: int) -> TrainingRecipe:
             "learning_rate": settings.rate,
             "betas": settings.betas,
             "epsilon": settings.epsilon,
+            "ranking": settings.ranking,
             "validations_per_epoch": 1,
             "seed": seed,
         },

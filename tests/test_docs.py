@@ -42,6 +42,18 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
     assert Path("match/index.html").exists()
 
 
+def test_proxies_page_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for language, text in blocks("docs/proxies.md"):
+        if language == "toml":
+            Path(text.split("\n", 1)[0].removeprefix("# ")).write_text(text, encoding="utf8")
+            continue
+        for line in text.strip().splitlines():
+            outcome = command(line.removeprefix("synthproxy "))
+            assert outcome.code == 0, outcome.err
+            assert outcome.out
+
+
 def test_matching_page_runs_from_top_to_bottom(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     synth = get_synth("dexed")

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
 from synthproxy.proxies.evaluation import Protocol, mean_absolute_error, validation_score
 from synthproxy.proxies.examples import Examples, Setting, TrainingExamples
+from synthproxy.proxies.losses import embedding_loss
 from synthproxy.proxies.proxy import Proxy
-from synthproxy.proxies.recipe import TrainingRecipe
+from synthproxy.proxies.recipe import Optimisation, TrainingRecipe
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.proxies.zoo import make_proxy
 from synthproxy.training.task import Better
@@ -46,7 +46,7 @@ class ProxyTask:
 
     Args:
         network: the proxy.
-        loss_name: what is minimised, ``l1`` or ``mse``.
+        options: what is minimised.
         setting: what it stands in for.
         validation: what it is judged by.
     """
@@ -56,7 +56,7 @@ class ProxyTask:
     watched: ClassVar[str] = "l1"
 
     network: Proxy
-    loss_name: str
+    options: Optimisation
     setting: Setting
     validation: Examples
 
@@ -72,12 +72,12 @@ class ProxyTask:
         """See :class:`~synthproxy.training.task.Task`; a batch is presets and embeddings."""
         presets, embeddings = batch
         predicted = network(to_soft(self.setting.space, presets))
-        return F.l1_loss(predicted, embeddings) if self.loss_name == "l1" else F.mse_loss(predicted, embeddings)
+        return embedding_loss(predicted, embeddings, self.options.loss, self.options.ranking)
 
     def scores(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """L1 and MRR of the validation presets."""
         predicted, true = self.network.embed(self.validation.presets), self.validation.embeddings
-        protocol = Protocol(metric="l1" if self.loss_name == "l1" else "l2")
+        protocol = Protocol(metric="l1" if self.options.loss == "l1" else "l2")
         return {
             "l1": mean_absolute_error(predicted, true),
             "mrr": validation_score(predicted, true, protocol).mrr,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from synthproxy.corpus.parts import Split
 from synthproxy.errors import SynthProxyError
+from synthproxy.proxies.losses import Loss
 from synthproxy.proxies.zoo import check_name, complete_sizes
 from synthproxy.training.recipe import STRICT, Learning, Machine
 from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
@@ -21,6 +22,7 @@ UNUSED = (
     ("corpus", "split", None),
     ("training", "epochs_per_validation", 1),
     ("training", "gradient_clip", None),
+    ("training", "ranking", 0.0),
 )
 """Keys with a value that says nothing, which identities leave out: runs are what they were before there was the key."""
 
@@ -78,9 +80,10 @@ class CorpusChoice(BaseModel):
 
 
 class Optimisation(Learning):
-    """How a proxy learns, and what it minimises."""
+    """How a proxy learns, and what it minimises: a distance, and the ranking within the batch by this weight."""
 
-    loss: Literal["l1", "mse"] = "l1"
+    loss: Loss = "l1"
+    ranking: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     validations_per_epoch: int = Field(default=2, ge=1)
 
 
