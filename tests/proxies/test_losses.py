@@ -6,7 +6,9 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.special import log_softmax
 
+from synthproxy.proxies.learning import ProxyTask, new_proxy
 from synthproxy.proxies.losses import embedding_loss, ranking_loss
+from synthproxy.proxies.tokens import to_soft
 
 
 def embeddings(seed: int, count: int = 6) -> torch.Tensor:
@@ -47,3 +49,15 @@ def test_ranking_counts_by_its_weight() -> None:
     assert float(embedding_loss(predicted, true, "mse")) == pytest.approx(mse)
     expected = l1 + 0.25 * float(ranking_loss(predicted, true))
     assert float(embedding_loss(predicted, true, "l1", ranking=0.25)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("loss", "ranking"), [("l1", 0.0), ("l1", 0.01), ("mse", 0.01)])
+def test_runs_minimise_what_their_recipe_says(make_recipe, make_examples, small_space, loss, ranking):
+    options = {"batch_size": 16, "epochs": 3, "learning_rate": 4e-3, "loss": loss, "ranking": ranking}
+    recipe, examples = make_recipe(training=options), make_examples(small_space, 32, 4, 1)
+    task = ProxyTask(new_proxy(recipe, examples), recipe.training, examples.setting, examples)
+    presets, embeddings = torch.from_numpy(examples.presets), torch.from_numpy(examples.embeddings)
+    with torch.no_grad():
+        predicted = task.network(to_soft(small_space, presets))
+        expected = embedding_loss(predicted, embeddings, loss, ranking)
+        assert task.loss(task.network, (presets, embeddings), 0).item() == expected.item()

@@ -26,10 +26,11 @@ def test_only_every_so_many_epochs_have_validations(make_recipe):
 def test_recipes_from_before_there_were_splits_are_the_same_runs(make_recipe):
     about = make_recipe().identity()
     assert set(about["corpus"]) == {"train", "validation"}
-    assert not {"epochs_per_validation", "gradient_clip"} & about["training"].keys()
+    assert not {"epochs_per_validation", "gradient_clip", "ranking"} & about["training"].keys()
     more = {"batch_size": 16, "epochs": 3, "learning_rate": 4e-3, "epochs_per_validation": 2}
     assert make_recipe(training=more).identity()["training"]["epochs_per_validation"] == 2
     assert make_recipe(training={**more, "gradient_clip": 1.0}).identity()["training"]["gradient_clip"] == 1
+    assert make_recipe(training={**more, "ranking": 0.01}).identity()["training"]["ranking"] == 0.01
 
 
 def test_counters_of_earlier_versions_are_read():
