@@ -31,7 +31,7 @@ def ranking_loss(predicted: Tensor, true: Tensor, norm: float = 1.0) -> Tensor:
     """Cross-entropy of telling, by distance, to which of the batch's sounds each preset belongs (InfoNCE).
 
     A distance by itself does not know which errors confuse presets; this does, as the mean reciprocal rank does. It is
-    the same at any scale of the embeddings.
+    the same at any scale of the embeddings. Where a batch is divided among devices, each ranks its own part.
 
     Args:
         predicted, true: (n, dimension).
