@@ -54,7 +54,7 @@ def test_the_documents_commands_run(folder, command, capsys):
     # The same command goes on, or says that there is nothing to do.
     outcome = command("train proposer.toml --out runs/proposer --json")
     assert json.loads(outcome.out)["status"] == "already finished"
-    assert json.loads(outcome.out)["best_loss_from_nothing"] > 0
+    assert json.loads(outcome.out)["best"]["loss_from_nothing"] > 0
     mistakes(command)
 
 
