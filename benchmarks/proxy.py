@@ -23,7 +23,7 @@ from synthproxy.progress import counting
 from synthproxy.proxies.checkpoint import load_checkpoint
 from synthproxy.proxies.evaluation import evaluate
 from synthproxy.proxies.examples import Examples
-from synthproxy.proxies.recipe import read_recipe
+from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.training import train
 from synthproxy.report.scores import score_table
 from synthproxy.report.tables import to_terminal
@@ -44,7 +44,9 @@ def main() -> None:
         with counting(name, size) as progress:
             generate(folder / name, synth, model, size=size, seed=seed, progress=progress)
     corpora = [*sys.argv[4:], f'corpus.train="{folder}/train"', f'corpus.validation="{folder}/validation"']
-    result = train(read_recipe(RECIPES / name_of_synth / f"{proxy_name}-laptop.toml", corpora), folder / proxy_name)
+    result = train(
+        TrainingRecipe.read(RECIPES / name_of_synth / f"{proxy_name}-laptop.toml", corpora), folder / proxy_name
+    )
     print(result.message)
     if result.status == "stopped":
         return

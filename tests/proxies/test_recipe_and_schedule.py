@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.proxies.recipe import read_recipe
+from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.tuning import read_tuning
 from synthproxy.synths import synth_names
 from synthproxy.training.schedule import CosineSchedule, PlateauSchedule, RestartSchedule
@@ -38,7 +38,7 @@ def write(tmp_path):
 
 
 def test_what_is_not_given_is_as_published(write):
-    recipe = read_recipe(write(GOOD))
+    recipe = TrainingRecipe.read(write(GOOD))
     assert (recipe.training.loss, recipe.training.batch_size, recipe.training.epochs) == ("l1", 512, 30)
     assert recipe.training.weight_decay == 0
     assert recipe.schedule == RestartSchedule(warmup_steps=7_500, first_cycle_epochs=10, minimum=2e-6)
@@ -46,7 +46,7 @@ def test_what_is_not_given_is_as_published(write):
 
 def test_overrides_are_toml_or_text(write):
     overrides = ["training.epochs=12", "proxy.name=tfm", "proxy.sizes.width=64", "training.betas=[0.5, 0.6]"]
-    recipe = read_recipe(write(GOOD), [*overrides, 'schedule.kind="cosine"', "machine.max_minutes=1.5"])
+    recipe = TrainingRecipe.read(write(GOOD), [*overrides, 'schedule.kind="cosine"', "machine.max_minutes=1.5"])
     assert (recipe.training.epochs, recipe.proxy.name, recipe.proxy.sizes) == (12, "tfm", {"width": 64})
     assert (recipe.training.betas, recipe.machine.max_minutes) == ((0.5, 0.6), 1.5)
     assert isinstance(recipe.schedule, CosineSchedule)
@@ -75,7 +75,7 @@ warmup_steps = -1
 
 def test_all_mistakes_are_reported_at_once(write):
     with pytest.raises(InvalidInputError) as caught:
-        read_recipe(write(BAD), ["training.threads", "training.seed.x=3", "machine.threads=0"])
+        TrainingRecipe.read(write(BAD), ["training.threads", "training.seed.x=3", "machine.threads=0"])
     message = str(caught.value)
     assert "\n" not in message
     for words in (
@@ -112,16 +112,16 @@ def test_all_mistakes_are_reported_at_once(write):
 )
 def test_mistakes_in_overrides_are_explained(write, overrides, words):
     with pytest.raises(InvalidInputError, match=words):
-        read_recipe(write(GOOD), overrides)
+        TrainingRecipe.read(write(GOOD), overrides)
 
 
 def test_a_file_that_is_no_recipe_is_named(write, tmp_path):
     with pytest.raises(InvalidInputError, match="cannot be read"):
-        read_recipe(tmp_path / "none.toml")
+        TrainingRecipe.read(tmp_path / "none.toml")
     with pytest.raises(InvalidInputError, match="not TOML"):
-        read_recipe(write("[proxy\n"))
-    with pytest.raises(InvalidInputError, match="proxy: missing; corpus: missing; training: missing"):
-        read_recipe(write(""))
+        TrainingRecipe.read(write("[proxy\n"))
+    with pytest.raises(InvalidInputError, match="training: missing; proxy: missing; corpus: missing"):
+        TrainingRecipe.read(write(""))
 
 
 TUNING = sorted(RECIPES.rglob("*-tuning*.toml"))
@@ -149,7 +149,7 @@ def test_our_recipes_are_sound_and_say_how_to_run_them(path):
     assert f"synthproxy train {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]
     start = ["proxy.start_from=."] if "start_from" in text else []
     validation = [] if "split" in text else ["corpus.validation=."]
-    recipe = read_recipe(path, ["corpus.train=.", *validation, *start])
+    recipe = TrainingRecipe.read(path, ["corpus.train=.", *validation, *start])
     assert path.stem.startswith(recipe.proxy.name)
     assert path.parent.name in synth_names()
     assert ("laptop" in path.stem) == (recipe.training.epochs < 30)

@@ -14,7 +14,7 @@ from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.proxies import Examples, make_proxy
 from synthproxy.proxies.checkpoint import load_checkpoint, save_checkpoint
 from synthproxy.proxies.evaluation import evaluate
-from synthproxy.proxies.recipe import read_recipe
+from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.streaming import StreamedExamples
 from synthproxy.proxies.training import train, train_on_examples
 from synthproxy.training.run import Plan
@@ -374,7 +374,7 @@ def test_two_processes_stream_as_one_does(process, stored, tmp_path):
     (tmp_path / "recipe.toml").write_text(text)
     outcome = process("train recipe.toml --out two --set machine.devices=2 --set corpus.block=600", tmp_path)
     assert outcome.code == 0, outcome.err
-    train(read_recipe(tmp_path / "recipe.toml", ["corpus.block=600"]), tmp_path / "one")
+    train(TrainingRecipe.read(tmp_path / "recipe.toml", ["corpus.block=600"]), tmp_path / "one")
     one, two = (weights(tmp_path / name) for name in ("one", "two"))
     assert all(torch.allclose(one[key], two[key], atol=2e-4) for key in one)
 

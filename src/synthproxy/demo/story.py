@@ -32,7 +32,7 @@ from synthproxy.report.plots import ON_DARK, learning_curve
 from synthproxy.report.scores import score_table
 from synthproxy.report.tables import Table, to_terminal
 from synthproxy.synths import get_synth
-from synthproxy.training.recipe import Machine
+from synthproxy.training.options import Machine
 from synthproxy.training.schedule import CosineSchedule
 
 SYNTH, AUDIO_MODEL, PROXY = "dexed-paper", "mel", "gtf"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthproxy.matching.estimators.recipe import check_estimator_recipe, is_estimator_recipe
+from synthproxy.matching.estimators.recipe import TABLE as ESTIMATOR
+from synthproxy.matching.estimators.recipe import EstimatorRecipe
 from synthproxy.matching.estimators.training import train_estimator
-from synthproxy.matching.proposers.recipe import check_proposer_recipe, is_proposer_recipe
+from synthproxy.matching.proposers.recipe import TABLE as PROPOSER
+from synthproxy.matching.proposers.recipe import ProposerRecipe
 from synthproxy.matching.proposers.training import train_proposer
-from synthproxy.proxies.recipe import check_recipe
+from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.training import train
 from synthproxy.training.recipe_tables import read_tables
 from synthproxy.training.run import RunResult
@@ -29,8 +31,8 @@ def train_by_recipe(path: Path, run_folder: Path, overrides: Sequence[str] = ())
             :func:`~synthproxy.matching.proposers.training.train_proposer`.
     """
     tables = read_tables(path)
-    if is_estimator_recipe(tables):
-        return train_estimator(check_estimator_recipe(tables, path, overrides), run_folder)
-    if is_proposer_recipe(tables):
-        return train_proposer(check_proposer_recipe(tables, path, overrides), run_folder)
-    return train(check_recipe(tables, path, overrides), run_folder)
+    if ESTIMATOR in tables:
+        return train_estimator(EstimatorRecipe.of_tables(tables, path, overrides), run_folder)
+    if PROPOSER in tables:
+        return train_proposer(ProposerRecipe.of_tables(tables, path, overrides), run_folder)
+    return train(TrainingRecipe.of_tables(tables, path, overrides), run_folder)

@@ -1,10 +1,9 @@
-"""Recipes: everything a training run depends on, in a TOML file, checked as a whole before any work starts."""
+"""Recipes of proxies: everything that training one depends on, in a TOML file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,18 +12,10 @@ from synthproxy.corpus.parts import Split
 from synthproxy.errors import SynthProxyError
 from synthproxy.proxies.losses import Loss
 from synthproxy.proxies.zoo import check_name, complete_sizes
-from synthproxy.training.recipe import STRICT, Learning, Machine
-from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
+from synthproxy.training.options import STRICT, Learning
+from synthproxy.training.recipe import Recipe
+from synthproxy.training.recipe_tables import Tables, missing_files, value_in
 from synthproxy.training.schedule import RestartSchedule, Schedule
-
-UNUSED = (
-    ("corpus", "block", None),
-    ("corpus", "split", None),
-    ("training", "epochs_per_validation", 1),
-    ("training", "gradient_clip", None),
-    ("training", "ranking", 0.0),
-)
-"""Keys with a value that says nothing, which identities leave out: runs are what they were before there was the key."""
 
 
 class ProxyChoice(BaseModel):
@@ -87,59 +78,40 @@ class Optimisation(Learning):
     validations_per_epoch: int = Field(default=2, ge=1)
 
 
-class TrainingRecipe(BaseModel):
+class TrainingRecipe(Recipe):
     """A whole training run."""
 
-    model_config = STRICT
+    unused = (
+        ("corpus", "block", None),
+        ("corpus", "split", None),
+        ("training", "epochs_per_validation", 1),
+        ("training", "gradient_clip", None),
+        ("training", "ranking", 0.0),
+    )
+
     proxy: ProxyChoice
     corpus: CorpusChoice
     training: Optimisation
     schedule: Schedule = Field(default_factory=RestartSchedule)
-    machine: Machine = Field(default_factory=Machine)
 
-    def identity(self) -> dict[str, Any]:
-        """All that the result depends on, as plain data for JSON."""
-        data = self.model_dump(mode="json", exclude={"machine"})
-        for section, key, unused in UNUSED:
-            if data[section][key] == unused:
-                del data[section][key]
-        return data
-
-
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
-    """Read a recipe and check all of it.
-
-    Args:
-        path: a TOML file.
-        overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
-
-    Raises:
-        InvalidInputError: naming every mistake, joined by ``"; "``.
-    """
-    return check_recipe(read_tables(path), path, overrides)
-
-
-def check_recipe(data: Tables, path: Path, overrides: Sequence[str] = ()) -> TrainingRecipe:
-    """The recipe that the tables of a file hold; :func:`read_recipe` tells the rest. ``data`` takes the overrides."""
-    return check_tables(TrainingRecipe, data, path, overrides, _mistakes_across)
+    @classmethod
+    def mistakes_across(cls, tables: Tables) -> list[str]:
+        """See :class:`~synthproxy.training.recipe.Recipe`."""
+        found = missing_files(
+            tables,
+            [
+                ("corpus", "train", MAKE_CORPUS),
+                ("corpus", "validation", MAKE_CORPUS),
+                ("proxy", "start_from", "give a checkpoint"),
+            ],
+        )
+        epochs = value_in(tables, "training", "epochs")
+        kind, first = value_in(tables, "schedule", "kind"), value_in(tables, "schedule", "first_cycle_epochs")
+        if "schedule" not in tables or kind == "cosine-restart":
+            first = RestartSchedule.model_fields["first_cycle_epochs"].default if first is None else first
+            if isinstance(epochs, int) and isinstance(first, int | float) and first > epochs:
+                found.append(f"schedule.first_cycle_epochs: must be at most training.epochs ({epochs}), got {first}")
+        return found
 
 
 MAKE_CORPUS = "make it with `synthproxy generate`"
-
-
-def _mistakes_across(data: Tables) -> list[str]:
-    found = missing_files(
-        data,
-        [
-            ("corpus", "train", MAKE_CORPUS),
-            ("corpus", "validation", MAKE_CORPUS),
-            ("proxy", "start_from", "give a checkpoint"),
-        ],
-    )
-    epochs = value_in(data, "training", "epochs")
-    kind, first = value_in(data, "schedule", "kind"), value_in(data, "schedule", "first_cycle_epochs")
-    if "schedule" not in data or kind == "cosine-restart":
-        first = RestartSchedule.model_fields["first_cycle_epochs"].default if first is None else first
-        if isinstance(epochs, int) and isinstance(first, int | float) and first > epochs:
-            found.append(f"schedule.first_cycle_epochs: must be at most training.epochs ({epochs}), got {first}")
-    return found

@@ -20,10 +20,10 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from synthproxy.errors import InvalidInputError, SynthProxyError, UnavailableError
 from synthproxy.files import make_folder, replace_file
 from synthproxy.proxies.examples import Examples, TrainingExamples
-from synthproxy.proxies.recipe import TrainingRecipe, check_recipe
+from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.training import open_corpora, train_on_examples
 from synthproxy.training.folder import RunFolder
-from synthproxy.training.recipe import STRICT
+from synthproxy.training.options import STRICT
 from synthproxy.training.recipe_tables import mistakes_of, read_tables
 from synthproxy.training.recipe_tables import put_value as put
 
@@ -116,11 +116,11 @@ def read_tuning(path: Path) -> tuple[TuningRecipe, dict[str, Any]]:
         tuning = TuningRecipe.model_validate(own)
     except ValidationError as error:
         raise InvalidInputError(f"{path}: {'; '.join(mistakes_of(error, TuningRecipe))}") from error
-    tables = check_recipe(tables, path).model_dump(mode="json")
+    tables = TrainingRecipe.of_tables(tables, path).model_dump(mode="json")
     for key, values in tuning.search.items():
         tried = values.choices if isinstance(values, Choice) else [values.low, values.high]
         for value in tried:
-            check_recipe(_with(tables, {key: value}), path)
+            TrainingRecipe.of_tables(_with(tables, {key: value}), path)
     return tuning, tables
 
 
@@ -158,7 +158,7 @@ def tune(
     if find_spec("optuna") is None:
         raise UnavailableError("tuning needs the package optuna: pip install 'synthproxy[tuning]'")
     tuning, tables = read_tuning(path)
-    recipe = check_recipe(deepcopy(tables), path)
+    recipe = TrainingRecipe.of_tables(deepcopy(tables), path)
     training, validation = open_corpora(recipe.corpus)
     make_folder(folder)
     _keep_settings(folder, {**tuning.model_dump(mode="json"), "recipe": recipe.identity()})
@@ -243,7 +243,7 @@ def _try_one(
     place = folder / "trials" / f"{trial.number:04d}"
     try:
         values = {key: values.suggest(trial, key) for key, values in tuning.search.items()}
-        recipe = check_recipe(_with(tables, values), path)
+        recipe = TrainingRecipe.of_tables(_with(tables, values), path)
         score, pruned, interrupted = _train(trial, recipe, place, training, validation)
     except SynthProxyError as error:  # of these values: sizes that do not fit each other, a loss that is no number
         trial.set_user_attr("failure", str(error))

@@ -1,53 +1,69 @@
-"""The part of a recipe that every run has: how a network learns, and where."""
+"""Recipes: everything a training run depends on, in a TOML file, checked as a whole before any work starts."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, ValidationError
 
-STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-"""How tables of recipes are read: what is unknown is a mistake."""
+from synthproxy.errors import InvalidInputError
+from synthproxy.training.options import STRICT, Learning, Machine
+from synthproxy.training.recipe_tables import Tables, mistakes_of, put_override, read_tables
+from synthproxy.training.schedule import Schedule
 
 
-class Learning(BaseModel):
-    """How a network learns: AdamW on batches of presets.
+class Recipe(BaseModel):
+    """The training of a network: what recipes of all kinds have.
 
-    ``batch_size`` counts presets over all devices. Both halves of ``betas`` lie in [0, 1). ``precision`` is Fabric's.
-    Gradients whose norm over all weights exceeds ``gradient_clip``, if it is given, are scaled down to it.
-    Of every ``epochs_per_validation`` epochs the last is interrupted by ``validations_per_epoch`` validations.
+    ``unused`` are keys (table, key) with a value that says nothing, which identities leave out, so that runs are what
+    they were before there was the key.
     """
 
     model_config = STRICT
-    batch_size: int = Field(default=512, ge=2)
-    epochs: int = Field(default=30, ge=1)
-    learning_rate: float = Field(gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    epsilon: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    gradient_clip: float | None = Field(default=None, gt=0)
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    validations_per_epoch: int = Field(default=1, ge=1)
-    epochs_per_validation: int = Field(default=1, ge=1)
-    seed: int = Field(default=42, ge=0, lt=2**32)
+    unused: ClassVar[Sequence[tuple[str, str, Any]]] = ()
 
-    @field_validator("betas")
+    training: Learning
+    schedule: Schedule
+    machine: Machine = Field(default_factory=Machine)
+
     @classmethod
-    def _below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError("both must lie in [0, 1)")
-        return betas
+    def read(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """Read a recipe and check all of it.
 
+        Args:
+            path: a TOML file.
+            overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
 
-class Machine(BaseModel):
-    """Where it runs and for how long. A run may be continued with other values here; nothing else may change.
+        Raises:
+            InvalidInputError: naming every mistake, joined by ``"; "``.
+        """
+        return cls.of_tables(read_tables(path), path, overrides)
 
-    ``max_minutes`` counts training time over all continuations; the run ends with a validation.
-    """
+    @classmethod
+    def of_tables(cls, tables: Tables, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """The recipe that the tables of a file hold, which take the overrides; :meth:`read` tells the rest."""
+        mistakes = [mistake for text in overrides if (mistake := put_override(tables, text))]
+        recipe = None
+        try:
+            recipe = cls.model_validate(tables)
+        except ValidationError as error:
+            mistakes += mistakes_of(error, cls)
+        mistakes += cls.mistakes_across(tables)
+        if mistakes or recipe is None:
+            raise InvalidInputError(f"{path}: {'; '.join(mistakes)}")
+        return recipe
 
-    model_config = STRICT
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
-    devices: int = Field(default=1, ge=1)
-    threads: int | None = Field(default=None, ge=1)
-    max_minutes: float | None = Field(default=None, gt=0)
-    save_minutes: float = Field(default=5.0, ge=0)
+    @classmethod
+    def mistakes_across(cls, tables: Tables) -> list[str]:  # noqa: ARG003
+        """Mistakes that concern the file system or several tables, even where other things are wrong."""
+        return []
+
+    def identity(self) -> dict[str, Any]:
+        """All that the result depends on, as plain data for JSON."""
+        data = self.model_dump(mode="json", exclude={"machine"})
+        for table, key, value in self.unused:
+            if data[table][key] == value:
+                del data[table][key]
+        return data

@@ -1,18 +1,16 @@
-"""Reading recipes of any kind: TOML files, overrides, and every mistake in one message, in words."""
+"""The tables of a recipe as plain data: TOML files, overrides, and every mistake in words."""
 
 from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from synthproxy.errors import InvalidInputError
-
-Recipe = TypeVar("Recipe", bound=BaseModel)
 
 Tables = dict[str, Any]
 
@@ -31,37 +29,6 @@ def read_tables(path: Path) -> Tables:
         raise InvalidInputError(f"{path}: the recipe cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InvalidInputError(f"{path}: the recipe is not TOML ({error})") from error
-
-
-def check_tables(
-    model: type[Recipe],
-    data: Tables,
-    path: Path,
-    overrides: Sequence[str] = (),
-    across: Callable[[Tables], list[str]] | None = None,
-) -> Recipe:
-    """The recipe that the tables of a file hold.
-
-    Args:
-        model: the kind of recipe.
-        data: the tables, which take the overrides.
-        path: the file, for messages.
-        overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
-        across: finds mistakes that concern the file system or several sections, even where other things are wrong.
-
-    Raises:
-        InvalidInputError: naming every mistake, joined by ``"; "``.
-    """
-    mistakes = [mistake for text in overrides if (mistake := _override(data, text))]
-    recipe = None
-    try:
-        recipe = model.model_validate(data)
-    except ValidationError as error:
-        mistakes += mistakes_of(error, model)
-    mistakes += across(data) if across else []
-    if mistakes or recipe is None:
-        raise InvalidInputError(f"{path}: {'; '.join(mistakes)}")
-    return recipe
 
 
 def mistakes_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -92,8 +59,8 @@ def missing_files(data: Tables, places: Sequence[tuple[str, str, str]]) -> list[
     return found
 
 
-def _override(data: Tables, text: str) -> str | None:
-    """Set one value; what is wrong with it, if anything."""
+def put_override(data: Tables, text: str) -> str | None:
+    """Set the value that ``section.key=value`` names; what is wrong with that, if anything."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip().split(".")[-1]:
         return f"{text!r}: an override is section.key=value"

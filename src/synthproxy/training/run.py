@@ -26,7 +26,8 @@ from synthproxy.interruption import StopRequest, stop_on_signals
 from synthproxy.training.batches import Batches
 from synthproxy.training.folder import Counters, RunFolder
 from synthproxy.training.progress import ProgressLine, progress_line
-from synthproxy.training.task import Recipe, Task
+from synthproxy.training.recipe import Recipe
+from synthproxy.training.task import Task
 
 Ending = Literal["finished", "time limit", "stopped"]
 Status = Ending | Literal["already finished"]

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from synthproxy.training.recipe import STRICT
+from synthproxy.training.options import STRICT
 
 MINIMUM = 2e-6
 PLATEAU_THRESHOLD = 1e-4

@@ -1,16 +1,13 @@
-"""What a training run is given: a network with its loss and its scores, and the part of a recipe that any run needs."""
+"""What a training run is given: a network with its loss and its scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-
-from synthproxy.training.recipe import Learning, Machine
-from synthproxy.training.schedule import Schedule
 
 Better = Literal["lowest", "highest"]
 
@@ -55,22 +52,3 @@ class Task(Protocol):
 
     def save(self, path: Path, metrics: Mapping[str, float]) -> None:
         """Write a checkpoint with these metrics."""
-
-
-class Recipe(Protocol):
-    """What a run needs to know of its recipe."""
-
-    @property
-    def training(self) -> Learning:
-        """How the network learns."""
-
-    @property
-    def schedule(self) -> Schedule:
-        """Of the learning rate."""
-
-    @property
-    def machine(self) -> Machine:
-        """Where, and how long."""
-
-    def identity(self) -> dict[str, Any]:
-        """What the result depends on, as plain data for JSON."""

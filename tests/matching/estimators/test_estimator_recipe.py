@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.matching.estimators.recipe import is_estimator_recipe, read_estimator_recipe
+from synthproxy.matching.estimators.recipe import TABLE, EstimatorRecipe
 from synthproxy.matching.estimators.schedules import SCHEDULES, LossSchedule
 from synthproxy.synths import synth_names
 from synthproxy.training.recipe_tables import read_tables
@@ -39,7 +39,7 @@ def write(tmp_path):
 
 
 def test_what_is_not_given_is_as_published(write):
-    recipe = read_estimator_recipe(write(GOOD))
+    recipe = EstimatorRecipe.read(write(GOOD))
     assert recipe.estimator.channels == (8, 16, 32, 64, 128, 256, 512)
     assert (recipe.estimator.features, recipe.estimator.dropout) == (2048, 0.3)
     training = recipe.training
@@ -51,19 +51,19 @@ def test_what_is_not_given_is_as_published(write):
 
 
 def test_loss_schedules_are_named_or_written_out(write):
-    recipe = read_estimator_recipe(write(GOOD), ["loss.schedule=Switch", "proxy.checkpoint=."])
+    recipe = EstimatorRecipe.read(write(GOOD), ["loss.schedule=Switch", "proxy.checkpoint=."])
     assert recipe.loss.schedule == SCHEDULES["switch"]
     own = "{ parameter = [1, 0.2], perceptual = [0, 3], start = 0.1, length = 0.5 }"
-    recipe = read_estimator_recipe(write(GOOD), [f"loss.schedule={own}", "proxy.checkpoint=."])
+    recipe = EstimatorRecipe.read(write(GOOD), [f"loss.schedule={own}", "proxy.checkpoint=."])
     assert recipe.loss.schedule == LossSchedule(parameter=(1, 0.2), perceptual=(0, 3), start=0.1, length=0.5)
 
 
 def test_the_identity_leaves_out_the_machine_only(write):
-    one = read_estimator_recipe(write(GOOD), ["machine.threads=1"]).identity()
-    assert one == read_estimator_recipe(write(GOOD)).identity()
-    assert one != read_estimator_recipe(write(GOOD), ["corpus.split.seed=1"]).identity()
+    one = EstimatorRecipe.read(write(GOOD), ["machine.threads=1"]).identity()
+    assert one == EstimatorRecipe.read(write(GOOD)).identity()
+    assert one != EstimatorRecipe.read(write(GOOD), ["corpus.split.seed=1"]).identity()
     assert "gradient_clip" not in one["training"]  # Runs from before there was such a thing are the same.
-    clipped = read_estimator_recipe(write(GOOD), ["training.gradient_clip=1.0"]).identity()
+    clipped = EstimatorRecipe.read(write(GOOD), ["training.gradient_clip=1.0"]).identity()
     assert clipped["training"]["gradient_clip"] == 1
 
 
@@ -90,7 +90,7 @@ rendered = 0
 
 def test_all_mistakes_are_reported_at_once(write):
     with pytest.raises(InvalidInputError) as caught:
-        read_estimator_recipe(write(BAD), ["machine.threads=0"])
+        EstimatorRecipe.read(write(BAD), ["machine.threads=0"])
     for words in (
         "estimator.dropout: must be less than 1, got 1.5",
         "estimator.chanels: no such key; did you mean channels?",
@@ -120,22 +120,22 @@ def test_all_mistakes_are_reported_at_once(write):
 )
 def test_mistakes_in_overrides_are_explained(write, overrides, words):
     with pytest.raises(InvalidInputError, match=words):
-        read_estimator_recipe(write(GOOD), overrides)
+        EstimatorRecipe.read(write(GOOD), overrides)
 
 
 def test_a_corpus_needs_a_split_or_another_to_validate_by(write):
     with pytest.raises(InvalidInputError, match=r"corpus\.validation: missing"):
-        read_estimator_recipe(write(GOOD.replace("split", "# split")))
+        EstimatorRecipe.read(write(GOOD.replace("split", "# split")))
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_our_recipes_are_sound_and_say_how_to_run_them(path):
     text, tables = path.read_text(), read_tables(path)
-    assert is_estimator_recipe(tables)
+    assert TABLE in tables
     assert f"synthproxy train {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]
     assert f"--keep-levels --out {tables['corpus']['train']}\n" in text
     proxy = ["proxy.checkpoint=."] if "proxy" in tables else []
-    recipe = read_estimator_recipe(path, ["corpus.train=.", *proxy])
+    recipe = EstimatorRecipe.read(path, ["corpus.train=.", *proxy])
     assert path.parent.name in synth_names()
     name = path.stem.removeprefix("estimator-").removesuffix("-laptop").removesuffix("-soft")
     assert recipe.loss.schedule == SCHEDULES[name]

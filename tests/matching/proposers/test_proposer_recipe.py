@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.matching.estimators.recipe import is_estimator_recipe
-from synthproxy.matching.proposers.recipe import ProposerSizes, is_proposer_recipe, read_proposer_recipe
+from synthproxy.matching.proposers.recipe import TABLE, ProposerRecipe, ProposerSizes
 from synthproxy.matching.proposers.training import segments_of
 from synthproxy.synths import synth_names
 from synthproxy.training.recipe_tables import read_tables
@@ -37,7 +36,7 @@ def write(tmp_path):
 
 
 def test_what_is_not_given_has_a_default(write):
-    recipe = read_proposer_recipe(write(GOOD), ["proposer.width=64", "training.gradient_clip=1"])
+    recipe = ProposerRecipe.read(write(GOOD), ["proposer.width=64", "training.gradient_clip=1"])
     assert recipe.proposer == ProposerSizes(width=64)
     assert recipe.corpus.train == (Path(), Path())
     assert (recipe.training.noise, recipe.training.gradient_clip) == (0, 1)
@@ -45,9 +44,9 @@ def test_what_is_not_given_has_a_default(write):
 
 
 def test_the_identity_leaves_out_the_machine_only(write):
-    one = read_proposer_recipe(write(GOOD), ["machine.threads=1"]).identity()
-    assert one == read_proposer_recipe(write(GOOD)).identity()
-    assert one != read_proposer_recipe(write(GOOD), ["training.noise=0.1"]).identity()
+    one = ProposerRecipe.read(write(GOOD), ["machine.threads=1"]).identity()
+    assert one == ProposerRecipe.read(write(GOOD)).identity()
+    assert one != ProposerRecipe.read(write(GOOD), ["training.noise=0.1"]).identity()
 
 
 BAD = """
@@ -69,7 +68,7 @@ gradient_clip = 0
 
 def test_all_mistakes_are_reported_at_once(write):
     with pytest.raises(InvalidInputError) as caught:
-        read_proposer_recipe(write(BAD), ["corpus.train.0=void"])
+        ProposerRecipe.read(write(BAD), ["corpus.train.0=void"])
     for words in (
         "proposer.widht: no such key; did you mean width?",
         "proposer.heads: must divide the width (30), got 4",
@@ -88,14 +87,13 @@ def test_all_mistakes_are_reported_at_once(write):
 @pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_our_recipes_are_sound_and_say_how_to_run_them(path):
     text, tables = path.read_text(), read_tables(path)
-    assert is_proposer_recipe(tables)
-    assert not is_estimator_recipe(tables)
+    assert TABLE in tables
     assert f"synthproxy train {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]
     corpora = [*tables["corpus"]["train"], *tables["corpus"]["validation"]]
     made = re.findall(r"synthproxy generate --synth (\S+) --audio-model (\S+) .* --out (\S+)", text)
     assert sorted(corpora) == sorted(out for *_, out in made)
     overrides = [f"corpus.{part}.{i}=." for part in ("train", "validation") for i in range(len(tables["corpus"][part]))]
-    recipe = read_proposer_recipe(path, overrides)
+    recipe = ProposerRecipe.read(path, overrides)
     for synth, audio_model, _ in made:
         assert synth == path.parent.name
         assert segments_of(audio_model) % recipe.proposer.tokens == 0

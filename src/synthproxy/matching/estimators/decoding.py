@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from synthproxy.errors import InvalidInputError
 from synthproxy.proxies.tokens import SoftLayout, to_hard
 from synthproxy.synths.space import Floats, Kind, PresetSpace
-from synthproxy.training.recipe import STRICT
+from synthproxy.training.options import STRICT
 
 GradientMode = Literal["published", "soft", "straight-through", "gumbel"]
 

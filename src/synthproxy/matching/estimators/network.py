@@ -21,7 +21,7 @@ from synthproxy.audio.levels import MelLevels
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.estimators.decoding import hard_presets
 from synthproxy.synths.space import Floats, PresetSpace
-from synthproxy.training.recipe import STRICT
+from synthproxy.training.options import STRICT
 
 _SLOPE = 0.1
 

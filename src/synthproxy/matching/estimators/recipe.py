@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
@@ -14,8 +12,9 @@ from synthproxy.matching.estimators.losses import CATEGORICAL_WEIGHT, LABEL_SMOO
 from synthproxy.matching.estimators.network import EstimatorSizes
 from synthproxy.matching.estimators.schedules import LossSchedule, get_schedule
 from synthproxy.proxies.recipe import CorpusChoice
-from synthproxy.training.recipe import STRICT, Learning, Machine
-from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables, value_in
+from synthproxy.training.options import STRICT, Learning
+from synthproxy.training.recipe import Recipe
+from synthproxy.training.recipe_tables import Tables, missing_files, value_in
 from synthproxy.training.schedule import PlateauSchedule, Schedule
 
 TABLE = "estimator"
@@ -66,56 +65,33 @@ class EstimatorLearning(Learning):
     rendered: int | None = Field(default=None, ge=1)
 
 
-class EstimatorRecipe(BaseModel):
+class EstimatorRecipe(Recipe):
     """The training of an estimator."""
 
-    model_config = STRICT
+    unused = (("training", "gradient_clip", None),)
+
     estimator: EstimatorSizes = Field(default_factory=EstimatorSizes)
     corpus: CorpusChoice
     loss: LossChoice
     proxy: LossProxy | None = None
     training: EstimatorLearning
     schedule: Schedule = Field(default_factory=lambda: PlateauSchedule(factor=0.5, patience=5))
-    machine: Machine = Field(default_factory=Machine)
 
-    def identity(self) -> dict[str, Any]:
-        """All that the result depends on, as plain data for JSON."""
-        data = self.model_dump(mode="json", exclude={"machine"})
-        if self.training.gradient_clip is None:
-            del data["training"]["gradient_clip"]  # Runs are what they were before there was the key.
-        return data
-
-
-def is_estimator_recipe(data: Tables) -> bool:
-    """Whether the tables of a recipe are those of an estimator's."""
-    return TABLE in data
-
-
-def read_estimator_recipe(path: Path, overrides: Sequence[str] = ()) -> EstimatorRecipe:
-    """Read a recipe and check all of it.
-
-    Args:
-        path: a TOML file.
-        overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
-
-    Raises:
-        InvalidInputError: naming every mistake, joined by ``"; "``.
-    """
-    return check_estimator_recipe(read_tables(path), path, overrides)
+    @classmethod
+    def mistakes_across(cls, tables: Tables) -> list[str]:
+        """See :class:`~synthproxy.training.recipe.Recipe`."""
+        remedies = {
+            ("corpus", "train"): MAKE_CORPUS_WITH_LEVELS,
+            ("corpus", "validation"): MAKE_CORPUS_WITH_LEVELS,
+            ("proxy", "checkpoint"): "train a proxy",
+        }
+        found = missing_files(tables, [(*place, remedy) for place, remedy in remedies.items()])
+        if "proxy" not in tables and _asks_a_proxy(value_in(tables, "loss", "schedule")):
+            found.append("proxy: missing; this loss schedule asks a proxy, give its checkpoint")
+        return found
 
 
-def check_estimator_recipe(data: Tables, path: Path, overrides: Sequence[str] = ()) -> EstimatorRecipe:
-    """The recipe that the tables of a file hold; ``data`` takes the overrides."""
-    return check_tables(EstimatorRecipe, data, path, overrides, _mistakes_across)
-
-
-def _mistakes_across(data: Tables) -> list[str]:
-    made_by = "make it with `synthproxy import` or `generate` and --keep-levels"
-    places = [("corpus", "train", made_by), ("corpus", "validation", made_by), ("proxy", "checkpoint", "train a proxy")]
-    found = missing_files(data, places)
-    if "proxy" not in data and _asks_a_proxy(value_in(data, "loss", "schedule")):
-        found.append("proxy: missing; this loss schedule asks a proxy, give its checkpoint")
-    return found
+MAKE_CORPUS_WITH_LEVELS = "make it with `synthproxy import` or `generate` and --keep-levels"
 
 
 def _asks_a_proxy(schedule: object) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel, Field, model_validator
 
 from synthproxy.errors import InvalidInputError
-from synthproxy.training.recipe import STRICT
+from synthproxy.training.options import STRICT
 
 PERCEPTUAL_WEIGHT = 10.0
 """Brings the perceptual loss to the size of the parameter loss."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from synthproxy.proxies.recipe import MAKE_CORPUS
-from synthproxy.training.recipe import STRICT, Learning, Machine
-from synthproxy.training.recipe_tables import Tables, check_tables, missing_files, read_tables
+from synthproxy.training.options import STRICT, Learning
+from synthproxy.training.recipe import Recipe
+from synthproxy.training.recipe_tables import Tables, missing_files
 from synthproxy.training.schedule import CosineSchedule, Schedule
 
 TABLE = "proposer"
@@ -72,43 +71,15 @@ class ProposerLearning(Learning):
     noise: float = Field(default=0.0, ge=0)
 
 
-class ProposerRecipe(BaseModel):
+class ProposerRecipe(Recipe):
     """The training of a proposer."""
 
-    model_config = STRICT
     proposer: ProposerSizes = Field(default_factory=ProposerSizes)
     corpus: CorporaChoice
     training: ProposerLearning
     schedule: Schedule = Field(default_factory=CosineSchedule)
-    machine: Machine = Field(default_factory=Machine)
 
-    def identity(self) -> dict[str, Any]:
-        """All that the result depends on, as plain data for JSON."""
-        return self.model_dump(mode="json", exclude={"machine"})
-
-
-def is_proposer_recipe(data: Tables) -> bool:
-    """Whether the tables of a recipe are those of a proposer's."""
-    return TABLE in data
-
-
-def read_proposer_recipe(path: Path, overrides: Sequence[str] = ()) -> ProposerRecipe:
-    """Read a recipe and check all of it.
-
-    Args:
-        path: a TOML file.
-        overrides: ``section.key=value``, the value as in TOML; what is no TOML is taken as text.
-
-    Raises:
-        InvalidInputError: naming every mistake, joined by ``"; "``.
-    """
-    return check_proposer_recipe(read_tables(path), path, overrides)
-
-
-def check_proposer_recipe(data: Tables, path: Path, overrides: Sequence[str] = ()) -> ProposerRecipe:
-    """The recipe that the tables of a file hold; ``data`` takes the overrides."""
-    return check_tables(ProposerRecipe, data, path, overrides, _mistakes_across)
-
-
-def _mistakes_across(data: Tables) -> list[str]:
-    return missing_files(data, [("corpus", "train", MAKE_CORPUS), ("corpus", "validation", MAKE_CORPUS)])
+    @classmethod
+    def mistakes_across(cls, tables: Tables) -> list[str]:
+        """See :class:`~synthproxy.training.recipe.Recipe`."""
+        return missing_files(tables, [("corpus", "train", MAKE_CORPUS), ("corpus", "validation", MAKE_CORPUS)])
