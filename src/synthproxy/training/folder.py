@@ -166,6 +166,10 @@ class RunFolder:
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+        for weight, values in optimiser.state.items():
+            for key, value in values.items():
+                if value.shape == weight.shape:  # Files hold plain tensors; fused steps want the weight's layout.
+                    values[key] = torch.empty_like(weight).copy_(value)
         saved = under("generator.")
         torch.set_rng_state(saved["cpu"])
         if "cuda" in saved and torch.cuda.is_available():
