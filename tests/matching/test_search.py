@@ -1,5 +1,7 @@
 """Variation, evolution and refinement on the real engine."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,32 @@ def test_evolution_comes_nearer_and_never_loses_its_best(synth, target):
     assert len({c.key for c in best}) == len(best)
 
 
+def test_islands_exchange_nothing_until_they_are_one(synth, target):
+    settings = SearchSettings(population=24, crossover=1.0, swap=0.0, note_change=0.0)
+    made: list[list[Candidate]] = []
+    with Bench(synth, target, 1) as bench:
+        apart = evolve(
+            bench, start(bench), np.random.default_rng(0), islands=3, settings=settings,
+            keep_going=lambda population: made.append(list(population)) or len(made) < 6,
+        )  # fmt: skip
+        assert [c.island for c in made[0]] == [0, 1, 2] * 8
+        assert all(Counter(c.island for c in population) == {0: 8, 1: 8, 2: 8} for population in made)
+        for island in range(3):
+            best = [min(c.distance for c in population if c.island == island) for population in made]
+            assert best == sorted(best, reverse=True)
+        # They go on as they were, and then as one.
+        going_on = evolve(bench, apart, np.random.default_rng(0), islands=3, settings=settings, keep_going=once())
+        joined = evolve(bench, apart, np.random.default_rng(0), settings=settings, keep_going=once())
+    assert Counter(c.island for c in going_on) == {0: 8, 1: 8, 2: 8}
+    assert {c.island for c in joined} == {0}
+
+
+def once():
+    """Answers yes, and then no."""
+    answers = iter((True, False))
+    return lambda _: next(answers)
+
+
 def test_refinement_sets_right_what_was_moved_a_little_and_a_switch(synth, target, target_preset):
     generator = np.random.default_rng(5)
     numerical = synth.space.columns(Kind.NUMERICAL)
@@ -149,7 +177,7 @@ def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
     save_state(tmp_path, task, states[-1])
     assert load_state(tmp_path, "another task") is None
     state = load_state(tmp_path, task)
-    assert [c.key for c in state.population] == [c.key for c in states[-1].population]
+    assert [(c.key, c.island) for c in state.population] == [(c.key, c.island) for c in states[-1].population]
     assert state.proposal.key == states[-1].proposal.key
     spent: list[int] = []
     result = match(

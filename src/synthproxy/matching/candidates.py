@@ -29,6 +29,7 @@ class Candidate:
         origin: where it came from: ``retrieval``, ``proxy``, ``proposer``, ``random``, ``search``, ``refinement``.
         distance: search distance from the target, the mean over its notes; infinite until it has been rendered.
         gain: factor that brings its sound to the target's level.
+        island: the population that it evolves in, where several do apart.
     """
 
     preset: Floats
@@ -36,6 +37,7 @@ class Candidate:
     origin: str
     distance: float = float("inf")
     gain: float = 1.0
+    island: int | None = None
 
     @property
     def key(self) -> tuple[bytes, Note]:

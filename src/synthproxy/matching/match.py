@@ -42,6 +42,7 @@ class MatchSettings:
         drawn: presets drawn by a proposer, if there is one, over all notes that the target may be.
         temperatures: at which it draws them, an equal share each.
         proposal_part: part of the budget that proposing may take.
+        apart_until: part of the budget after which islands evolve as one.
         search_until: part of the budget after which refinement takes over from evolution.
         top: candidates returned.
         difference: least mean difference between two returned sounds, in dB of their mel spectra.
@@ -54,6 +55,7 @@ class MatchSettings:
     drawn: int = 1024
     temperatures: tuple[float, ...] = (0.3, 0.5, 0.75)
     proposal_part: float = 0.25
+    apart_until: float = 0.5
     search_until: float = 0.8
     top: int = 5
     difference: float = 1.0
@@ -206,13 +208,11 @@ def match(
         )
         proposal = proposal or (population[0] if population else None)
         stage = "search"
-        population = evolve(
-            bench,
-            population,
-            generator,
-            keep_going=going(settings.search_until),
-            settings=settings.search,
-        )
+        apart_until = min(settings.apart_until, settings.search_until)
+        for islands, until in ((settings.search.islands, apart_until), (1, settings.search_until)):
+            population = evolve(
+                bench, population, generator, keep_going=going(until), settings=settings.search, islands=islands
+            )
         stage = "refine"
         population = refine(bench, population, generator, keep_going=going(1.0))
         before = _measured(bench, proposal, bench.render(proposal)) if proposal else None

@@ -17,6 +17,7 @@ from synthproxy.matching.target import Target
 from synthproxy.synths import Note, Synth
 
 FILE_NAME = ".unfinished-match.npz"
+_NO_ISLAND = -1
 
 
 def task_identity(synth: Synth, target: Target, **options: object) -> str:
@@ -42,6 +43,7 @@ def save_state(folder: Path, task: str, state: State) -> None:
         notes=np.array([(c.note.pitch, c.note.velocity, c.note.duration) for c in rows]),
         scores=np.array([(c.distance, c.gain) for c in rows]),
         origins=np.array([c.origin for c in rows]),
+        islands=np.array([_NO_ISLAND if c.island is None else c.island for c in rows]),
     )
     replace_file(folder / FILE_NAME, content.getvalue())
 
@@ -52,10 +54,18 @@ def load_state(folder: Path, task: str) -> State | None:
         with np.load(folder / FILE_NAME, allow_pickle=False) as saved:
             if str(saved["task"]) != task:
                 return None
-            columns = zip(saved["presets"], saved["notes"], saved["scores"], saved["origins"].tolist(), strict=True)
+            origins, islands = saved["origins"].tolist(), saved["islands"].tolist()
+            columns = zip(saved["presets"], saved["notes"], saved["scores"], origins, islands, strict=True)
             rows = tuple(
-                Candidate(preset, Note(int(note[0]), int(note[1]), float(note[2])), origin, float(d), float(gain))
-                for preset, note, (d, gain), origin in columns
+                Candidate(
+                    preset,
+                    Note(int(note[0]), int(note[1]), float(note[2])),
+                    origin,
+                    float(distance),
+                    float(gain),
+                    None if island == _NO_ISLAND else island,
+                )
+                for preset, note, (distance, gain), origin, island in columns
             )
             proposal = rows[0] if bool(saved["has_proposal"]) else None
             renders, seconds = saved["spent"].tolist()

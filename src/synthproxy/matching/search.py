@@ -1,13 +1,14 @@
 """Evolutionary search on the real synth: presets exchange whole groups of parameters, and mutate.
 
-A steady-state genetic search. Groups are those of the preset space (an operator, an envelope), so that a crossover
-moves what belongs together. The note is part of a candidate: its length evolves too.
+A steady-state genetic search, in islands at first. Groups are those of the preset space (an operator, an envelope), so
+that a crossover moves what belongs together. The note is part of a candidate: its length evolves too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ class SearchSettings:
 
     Args:
         population: candidates kept.
+        islands: equal parts of the population, which at first exchange nothing.
         children: candidates made and rendered per generation.
         tournament: the best of this many random candidates becomes a parent.
         crossover: probability that a child has two parents.
@@ -32,6 +34,7 @@ class SearchSettings:
     """
 
     population: int = 64
+    islands: int = 4
     children: int = 32
     tournament: int = 4
     crossover: float = 0.6
@@ -91,7 +94,7 @@ class Variation:
             self._mutate(preset, generator)
         if generator.random() < self.settings.note_change:
             note = self._other_length(note, generator)
-        return Candidate(preset.astype(np.float32), note, "search")
+        return Candidate(preset.astype(np.float32), note, "search", island=first.island)
 
     def _parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
         """The nearest of a few; the population is sorted, so it has the lowest index."""
@@ -124,21 +127,41 @@ def evolve(
     *,
     keep_going: Callable[[Sequence[Candidate]], bool],
     settings: SearchSettings | None = None,
+    islands: int = 1,
 ) -> list[Candidate]:
     """Improve a scored population until ``keep_going``, asked with it after each generation, says no.
+
+    Args:
+        islands: equal parts of the population that exchange nothing. What a population has in common soon is what it
+            will always have, so that several come to more than one. Candidates that are of none yet are dealt out.
 
     Returns:
         The population, nearest first.
     """
     settings = settings or SearchSettings()
     variation = Variation(bench.synth.space, bench.seconds, settings, bench.bounds)
-    best = nearest(population, settings.population)
-    while keep_going(best):
+    parts = _dealt(nearest(population, settings.population), islands)
+    shares = [len(share) for share in np.array_split(np.arange(settings.children), max(1, len(parts)))]
+    while keep_going(best := nearest(chain(*parts.values()), settings.population)):
         known = {c.key for c in best}
-        children = variation.children(best, settings.children, generator)
-        fresh = {c.key: c for c in children if c.key not in known}
-        best = nearest([*best, *bench.score(fresh.values())], settings.population)
+        children = [
+            variation.children(part, share, generator) for part, share in zip(parts.values(), shares, strict=True)
+        ]
+        fresh = {c.key: c for c in chain(*children) if c.key not in known}
+        scored = bench.score(fresh.values())
+        for island, part in parts.items():
+            own = [c for c in scored if c.island == island]
+            parts[island] = nearest([*part, *own], settings.population // len(parts))
     return best
+
+
+def _dealt(population: Sequence[Candidate], count: int) -> dict[int, list[Candidate]]:
+    """The candidates of each island, nearest first."""
+    parts: dict[int, list[Candidate]] = {}
+    for place, candidate in enumerate(population):
+        island = place % count if candidate.island is None or count == 1 else candidate.island
+        parts.setdefault(island, []).append(replace(candidate, island=island))
+    return parts
 
 
 def draw_presets(space: PresetSpace, count: int, generator: np.random.Generator) -> Floats:
