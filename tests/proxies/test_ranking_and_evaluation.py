@@ -74,9 +74,20 @@ def test_both_ways_at_once_agree_with_each_by_itself(metric):
     one = generator.integers(0, 3, size=(700, 3)).astype(np.float32)  # Many ties, and more than one block.
     other = generator.integers(0, 3, size=(700, 3)).astype(np.float32)
     one[5], other[600] = np.nan, np.nan
-    forward, backward = ranks_both_ways(one, other, metric)
+    (forward,), (backward,) = ranks_both_ways(one, other, metric=metric)
     assert np.array_equal(forward, ranks_against_all(one, other, metric))
     assert np.array_equal(backward, ranks_against_all(other, one, metric))
+
+
+@pytest.mark.parametrize(("size", "galleries"), [(300, 12), (40, 5)])  # Distances are shared, and are not.
+def test_many_galleries_at_once_agree_with_each_by_itself(size, galleries):
+    generator = np.random.default_rng(1)
+    one, other = generator.integers(0, 4, size=(2, 700, 3)).astype(np.float32)
+    one[5], other[600] = np.nan, np.nan
+    rows = np.stack([generator.permutation(700)[:size] for _ in range(galleries)])
+    forward, backward = ranks_both_ways(one, other, rows)
+    assert np.array_equal(forward, [ranks_against_all(one[drawn], other[drawn]) for drawn in rows])
+    assert np.array_equal(backward, [ranks_against_all(other[drawn], one[drawn]) for drawn in rows])
 
 
 def test_one_gallery_that_holds_everything_says_it_all():

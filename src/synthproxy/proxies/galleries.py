@@ -67,8 +67,7 @@ def ranks_in_galleries(
             for run in range(runs if gallery < len(true) else 1)
         ]
     )
-    both = np.stack([ranks_both_ways(predicted[drawn], true[drawn], metric) for drawn in rows], axis=1)
-    return GalleryRanks(rows, *both)
+    return GalleryRanks(rows, *ranks_both_ways(predicted, true, rows, metric))
 
 
 @dataclass(frozen=True)

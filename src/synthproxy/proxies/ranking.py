@@ -74,23 +74,83 @@ def ranks_against_all(queries: Embeddings, gallery: Embeddings, metric: Metric =
     return torch.cat(found).numpy() if found else np.empty(0)
 
 
-def ranks_both_ways(one: Embeddings, other: Embeddings, metric: Metric = "l1") -> tuple[Ranks, Ranks]:
-    """:func:`ranks_against_all` of one among the other and of the other among one, each distance taken once."""
+def ranks_both_ways(
+    one: Embeddings, other: Embeddings, galleries: NDArray[np.int64] | None = None, metric: Metric = "l1"
+) -> tuple[Ranks, Ranks]:
+    """:func:`ranks_against_all` of one among the other and of the other among one, each distance taken once.
+
+    Args:
+        one, other: (n, dimension).
+        galleries: rows that each of several galleries holds, (galleries, size); one that holds everything without.
+
+    Returns:
+        Two arrays like the galleries.
+    """
     if one.shape != other.shape:
         raise InvalidInputError(f"embeddings must pair up, got {one.shape} and {other.shape}")
-    left, right = (torch.from_numpy(np.ascontiguousarray(side)) for side in (one, other))
+    if galleries is None:
+        galleries = np.arange(len(one))[None]
+    used, places = np.unique(galleries, return_inverse=True)
+    places = places.reshape(galleries.shape)
+    if len(used) ** 2 > galleries.size * galleries.shape[1]:  # They have less in common than there is to share.
+        each = [ranks_both_ways(one[rows], other[rows], None, metric) for rows in galleries]
+        return np.concatenate([forward for forward, _ in each]), np.concatenate([backward for _, backward in each])
+    found = [_CountedGallery.of(torch.from_numpy(rows)) for rows in places]
+    left, right = (torch.from_numpy(np.ascontiguousarray(side[used])) for side in (one, other))
     blocks = [slice(start, start + QUERIES_PER_BLOCK) for start in range(0, len(left), QUERIES_PER_BLOCK)]
     own = torch.cat([_comparable(distances(left[block], right[block], metric)).diagonal() for block in blocks])
-    nearer, as_near = torch.zeros((2, len(right)), dtype=torch.int64)
-    forward = []
     for block in blocks:
         to_all = _comparable(distances(left[block], right, metric))
         # The same distance, but perhaps not to the last bit where it was computed in other company.
         to_all.diagonal(block.start).copy_(own[block])
-        forward.append(rank_of_match(to_all, torch.arange(block.start, block.start + len(to_all))))
-        nearer += (to_all < own).sum(dim=0)
-        as_near += (to_all == own).sum(dim=0)
-    return torch.cat(forward).numpy(), (1.0 + nearer.double() + (as_near.double() - 1.0) / 2.0).numpy()
+        for gallery in found:
+            gallery.count(to_all, own, block)
+    return np.stack([gallery.forward for gallery in found]), np.stack([gallery.backward for gallery in found])
+
+
+@dataclass(frozen=True)
+class _CountedGallery:
+    """What is nearer, and as near, than the right one in a gallery, as far as it was counted.
+
+    Args:
+        rows: what it holds, (size,), in any order.
+        ascending: places in ``rows`` by ascending row.
+        counts: nearer and as near, of one in the other and of the other in one: (4, size).
+    """
+
+    rows: Tensor
+    ascending: Tensor
+    counts: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> _CountedGallery:
+        return cls(rows, rows.argsort(), torch.zeros((4, len(rows)), dtype=torch.int64))
+
+    def count(self, to_all: Tensor, own: Tensor, block: slice) -> None:
+        """Take in the distances (block, n) of some rows to all; ``own`` are those of pairs, (n,)."""
+        sorted_rows = self.rows[self.ascending]
+        first, last = torch.searchsorted(sorted_rows, torch.tensor([block.start, block.stop])).tolist()
+        queries = self.ascending[first:last]
+        asked = self.rows[queries]
+        to_gallery = to_all[asked - block.start].index_select(1, self.rows)
+        ahead, behind = own[asked][:, None], own[self.rows]
+        self.counts[0, queries] = (to_gallery < ahead).sum(dim=1)
+        self.counts[1, queries] = (to_gallery == ahead).sum(dim=1)
+        self.counts[2] += (to_gallery < behind).sum(dim=0)
+        self.counts[3] += (to_gallery == behind).sum(dim=0)
+
+    @property
+    def forward(self) -> Ranks:
+        return self._ranks(self.counts[:2])
+
+    @property
+    def backward(self) -> Ranks:
+        return self._ranks(self.counts[2:])
+
+    @staticmethod
+    def _ranks(counts: Tensor) -> Ranks:
+        nearer, as_near = counts.double()
+        return np.asarray((1.0 + nearer + (as_near - 1.0) / 2.0).numpy())
 
 
 def ranks_among(queries: Embeddings, pool: Embeddings, candidates: NDArray[np.int64], metric: Metric = "l1") -> Ranks:
