@@ -84,9 +84,16 @@ def test_evolution_comes_nearer_and_never_loses_its_best(synth, target):
     assert len({c.key for c in best}) == len(best)
 
 
-def test_islands_exchange_nothing_until_they_are_one(synth, target):
+def test_islands_exchange_nothing_until_they_are_one(synth, target, monkeypatch):
     settings = SearchSettings(population=24, crossover=1.0, swap=0.0, note_change=0.0)
     made: list[list[Candidate]] = []
+    breed = Variation.children
+
+    def watched(self, parents, count, generator):
+        assert len({parent.island for parent in parents}) == 1
+        return breed(self, parents, count, generator)
+
+    monkeypatch.setattr(Variation, "children", watched)
     with Bench(synth, target, 1) as bench:
         apart = evolve(
             bench, start(bench), np.random.default_rng(0), islands=3, settings=settings,
