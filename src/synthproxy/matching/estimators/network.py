@@ -146,6 +146,6 @@ def _network(width: int, sizes: EstimatorSizes) -> nn.Sequential:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, a=_SLOPE, nonlinearity="leaky_relu")
     network = nn.Sequential(*layers)
-    # Processors convolve a sixth faster where the channels of a point lie side by side.
+    # Processors convolve faster where the channels of a point lie side by side.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

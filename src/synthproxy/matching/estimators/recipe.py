@@ -80,12 +80,14 @@ class EstimatorRecipe(Recipe):
     @classmethod
     def mistakes_across(cls, tables: Tables) -> list[str]:
         """See :class:`~synthproxy.training.recipe.Recipe`."""
-        remedies = {
-            ("corpus", "train"): MAKE_CORPUS_WITH_LEVELS,
-            ("corpus", "validation"): MAKE_CORPUS_WITH_LEVELS,
-            ("proxy", "checkpoint"): "train a proxy",
-        }
-        found = missing_files(tables, [(*place, remedy) for place, remedy in remedies.items()])
+        found = missing_files(
+            tables,
+            [
+                ("corpus", "train", MAKE_CORPUS_WITH_LEVELS),
+                ("corpus", "validation", MAKE_CORPUS_WITH_LEVELS),
+                ("proxy", "checkpoint", "train a proxy"),
+            ],
+        )
         if "proxy" not in tables and _asks_a_proxy(value_in(tables, "loss", "schedule")):
             found.append("proxy: missing; this loss schedule asks a proxy, give its checkpoint")
         return found
