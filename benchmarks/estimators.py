@@ -34,6 +34,7 @@ from synthproxy.matching.estimators.baselines import mean_preset, nearest_by_lev
 from synthproxy.matching.estimators.checkpoint import load_estimator
 from synthproxy.matching.estimators.decoding import GradientMode
 from synthproxy.matching.estimators.evaluation import (
+    AGAIN,
     MEAN,
     NEAREST,
     RANDOM,
@@ -192,6 +193,8 @@ def baselines(bench: Bench) -> dict[str, Judged]:
                 MEAN: np.tile(mean, (len(targets), 1)),
                 RANDOM: random_presets(known, len(targets), seed=42),
             }
+            if targets.presets is not None:
+                matches[AGAIN] = targets.presets
             for name, presets in matches.items():
                 found.setdefault(name, {})[kind] = bench.judged(presets, targets)
         replace_file(file, json.dumps(found))
