@@ -23,6 +23,7 @@ from machine import describe_machine
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.distances import SAMPLE_RATE, SearchDistance, distances
 from synthproxy.matching.match import Progress, State, match
+from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.search import draw_presets
@@ -64,7 +65,7 @@ def main() -> None:
 
     def whole(asked: TrainedProposer | None) -> float:
         begun = time.perf_counter()
-        match(synth, target, Budget(seconds=seconds), proposer=asked, report=count)
+        match(synth, target, Budget(seconds=seconds), sources=Sources(proposer=asked), report=count)
         return rendered / (time.perf_counter() - begun)
 
     parts: dict[str, Callable[[], float]] = {

@@ -32,12 +32,14 @@ from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.distances import SAMPLE_RATE, distances, matching_gain
 from synthproxy.matching.estimators.checkpoint import load_estimator
-from synthproxy.matching.match import MatchSettings, match
+from synthproxy.matching.match import match
+from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.scores import embedding_distances, mean_with_interval, score_pair
 from synthproxy.matching.search import random_candidates
+from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.target import Target, read_target
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import Note, Synth, get_synth
@@ -77,9 +79,8 @@ def staged(*, proposed: bool = True, bank: bool = False, **settings: float) -> M
             means.synth,
             target,
             budget,
-            corpora=means.banks() if bank else (),
-            settings=replace(MatchSettings(top=1, seed=means.seed), **settings),  # type: ignore[arg-type]
-            proposer=means.proposer if proposed else None,
+            sources=Sources(means.banks() if bank else (), proposer=means.proposer if proposed else None),
+            settings=replace(MatchSettings(seed=means.seed), **settings),  # type: ignore[arg-type]
         )
         return found.matches[0].candidate
 
@@ -143,9 +144,9 @@ METHODS: Mapping[str, Method] = {
     "without-proposer": staged(proposed=False),
     "without-islands": staged(apart_until=0.0),
     "without-search": staged(search_until=0.25),
-    "without-refinement": staged(search_until=1.0),
-    "proposals": staged(proposal_part=1.0),
-    "genetic": staged(proposed=False, bank=True, apart_until=0.0, search_until=1.0),
+    "without-refinement": staged(search_until=1.0, refine_until=1.0),
+    "proposals": staged(propose_until=1.0),
+    "genetic": staged(proposed=False, bank=True, apart_until=0.0, search_until=1.0, refine_until=1.0),
     "nearest-in-bank": by_looking_up,
     "cold-cma-es": by_cold_evolution_strategy,
     "random": by_chance,

@@ -10,8 +10,10 @@ from synthproxy.errors import InvalidInputError
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, presets_of
-from synthproxy.matching.match import MatchSettings, State, match
+from synthproxy.matching.match import State, match
+from synthproxy.matching.propose import Sources
 from synthproxy.matching.search import SearchSettings, Variation
+from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.target import read_target
 from synthproxy.synths import Kind, Note, Parameter, PresetSpace, get_synth
 
@@ -154,9 +156,10 @@ def test_locked_values_hold_in_every_stage_and_every_result(synth, loud, target,
         populations.append(state)
 
     result = match(
-        synth, target, Budget(renders=500), corpora=[bank], settings=SETTINGS, bounds=bounds, workers=1, report=report
+        synth, target, Budget(renders=500), sources=Sources([bank]), settings=SETTINGS, bounds=bounds, workers=1,
+        report=report,
     )  # fmt: skip
-    assert stages == {"propose", "search", "refine"}
+    assert stages == {"propose", "search", "refine", "diversify"}
     everything = [c.preset for state in populations for c in state.population]
     everything += [m.candidate.preset for m in result.matches]
     assert (np.stack(everything)[:, kept] == loud[1][kept]).all()
@@ -172,8 +175,8 @@ def test_a_match_begins_from_a_preset_and_stays_near_it(synth, loud, target):
     first: list[State] = []
     results = [
         match(
-            synth, target, Budget(renders=300), settings=SETTINGS, bounds=bounds, begin=begin, workers=workers,
-            report=lambda _, state: first.append(state),
+            synth, target, Budget(renders=300), sources=Sources(begin=begin), settings=SETTINGS, bounds=bounds,
+            workers=workers, report=lambda _, state: first.append(state),
         )
         for workers in (1, 2)
     ]  # fmt: skip
@@ -192,7 +195,9 @@ def test_a_match_begins_from_a_preset_and_stays_near_it(synth, loud, target):
 def test_a_match_with_one_parameter_left_ends(synth, loud, target):
     names = [p.name for p in synth.space.free if p.name != "lfo_speed"]
     bounds = Bounds.of(synth.space, loud[0], lock=names)
-    result = match(synth, target, Budget(renders=100), settings=SETTINGS, bounds=bounds, begin=loud[0], workers=1)
+    result = match(
+        synth, target, Budget(renders=100), settings=SETTINGS, bounds=bounds, sources=Sources(begin=loud[0]), workers=1
+    )
     assert (
         result.matches[0].candidate.preset[columns(synth.space, *names)] == loud[0][columns(synth.space, *names)]
     ).all()

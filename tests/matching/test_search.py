@@ -10,10 +10,11 @@ from synthproxy.errors import InvalidInputError
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
-from synthproxy.matching.match import MatchSettings, State, match
+from synthproxy.matching.match import State, match
 from synthproxy.matching.refine import refine
 from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
 from synthproxy.matching.search import SearchSettings, Variation, evolve, random_candidates
+from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.target import read_target
 from synthproxy.synths import Kind, Note, get_synth
 
@@ -178,7 +179,7 @@ def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
     settings = MatchSettings(random=64, search=SearchSettings(population=32))
     match(
         synth, sound, Budget(renders=600), settings=settings, workers=1,
-        report=lambda _, state: states.append(state), stop=lambda: states[-1].used > 0.5,
+        report=lambda _, state: states.append(state), stop=lambda: states[-1].used > 0.6,
     )  # fmt: skip
     task = task_identity(synth, sound, renders=600)
     save_state(tmp_path, task, states[-1])
@@ -186,6 +187,8 @@ def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
     state = load_state(tmp_path, task)
     assert [(c.key, c.island) for c in state.population] == [(c.key, c.island) for c in states[-1].population]
     assert state.proposal.key == states[-1].proposal.key
+    assert state.apart
+    assert [c.key for c in state.apart] == [c.key for c in states[-1].apart]
     spent: list[int] = []
     result = match(
         synth, sound, Budget(renders=600, spent=state.used), settings=settings, start=state, workers=1,
@@ -193,6 +196,7 @@ def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
     )  # fmt: skip
     assert state.renders > 250
     assert spent[-1] - state.renders < 400
+    assert len(result.matches) == settings.top
     assert result.matches[0].candidate.distance <= state.population[0].distance
     forget_state(tmp_path)
     assert load_state(tmp_path, task) is None

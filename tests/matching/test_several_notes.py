@@ -10,10 +10,12 @@ from synthproxy.errors import InvalidInputError
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate
 from synthproxy.matching.distances import SearchDistance, distances
-from synthproxy.matching.match import MatchSettings, State, match
+from synthproxy.matching.match import State, match
+from synthproxy.matching.propose import Sources
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.saved_state import task_identity
 from synthproxy.matching.search import SearchSettings
+from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.target import read_targets
 from synthproxy.synths import Note, get_synth
 
@@ -107,7 +109,7 @@ def test_one_preset_is_found_for_all_notes_and_repeats(synth, target, corpus):
     states: list[State] = []
     runs = [
         match(
-            synth, target, Budget(renders=900), corpora=[Bank((corpus,))], settings=SETTINGS, workers=workers,
+            synth, target, Budget(renders=900), sources=Sources([Bank((corpus,))]), settings=SETTINGS, workers=workers,
             report=lambda _, state: states.append(state),
         )
         for workers in (1, 2)

@@ -32,13 +32,14 @@ def task_identity(synth: Synth, target: Target, **options: object) -> str:
 def save_state(folder: Path, task: str, state: State) -> None:
     """Write the state, whole or not at all."""
     content = io.BytesIO()
-    rows = [*([state.proposal] if state.proposal else []), *state.population]
+    rows = [*([state.proposal] if state.proposal else []), *state.apart, *state.population]
     np.savez(
         content,
         task=np.array(task),
         used=np.array(state.used),
         spent=np.array((state.renders, state.seconds)),
         has_proposal=np.array(state.proposal is not None),
+        apart=np.array(len(state.apart)),
         presets=np.stack([c.preset for c in rows]),
         notes=np.array([(c.note.pitch, c.note.velocity, c.note.duration) for c in rows]),
         scores=np.array([(c.distance, c.gain) for c in rows]),
@@ -67,9 +68,17 @@ def load_state(folder: Path, task: str) -> State | None:
                 )
                 for preset, note, (distance, gain), origin, island in columns
             )
-            proposal = rows[0] if bool(saved["has_proposal"]) else None
+            first, apart = int(saved["has_proposal"]), int(saved["apart"])
+            proposal = rows[0] if first else None
             renders, seconds = saved["spent"].tolist()
-            return State(rows[1:] if proposal else rows, float(saved["used"]), proposal, int(renders), float(seconds))
+            return State(
+                rows[first + apart :],
+                float(saved["used"]),
+                proposal,
+                rows[first : first + apart],
+                int(renders),
+                float(seconds),
+            )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
         return None
 

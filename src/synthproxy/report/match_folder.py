@@ -21,11 +21,13 @@ from synthproxy.matching.bounds import ANYWHERE, Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.distances import SAMPLE_RATE
 from synthproxy.matching.influence import Influences, influences
-from synthproxy.matching.match import Match, MatchedNote, MatchResult, MatchSettings, Progress, State, match
+from synthproxy.matching.match import Match, MatchedNote, MatchResult, Progress, State, match
+from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
+from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.target import Target, read_targets
 from synthproxy.progress import progress_bar
 from synthproxy.report.content import Comparison, Page, Section, Sound
@@ -97,17 +99,20 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
         (order.target, *order.others), pitches=pitches, duration=order.duration, velocity=order.velocity
     )
     synth = get_synth(order.synth, "fast" if order.fast else "exact")
-    corpora = [Bank.open(path) for path in order.corpora]
-    proxy = ProxyBank.load(order.proxy) if order.proxy else None
     checkpoint = order.proposer or (None if order.unaided else shipped_proposer(synth))
-    proposer = TrainedProposer.load(checkpoint) if checkpoint else None
     begin = load_preset(synth, order.start, target.note, order.start_number) if order.start else None
+    sources = Sources(
+        corpora=[Bank.open(path) for path in order.corpora],
+        proxy=ProxyBank.load(order.proxy) if order.proxy else None,
+        proposer=TrainedProposer.load(checkpoint) if checkpoint else None,
+        begin=begin.vector if begin else None,
+    )
     bounds = Bounds.of(synth.space, begin.vector if begin else None, lock=order.lock, near=order.near)
     settings = MatchSettings(top=order.top, seed=order.seed)
-    sources = [str(path) for path in (*order.corpora, order.proxy, *([checkpoint] if checkpoint else []))]
+    files = [str(path) for path in (*order.corpora, order.proxy, *([checkpoint] if checkpoint else []))]
     limits = {"seconds": order.seconds, "renders": order.renders, "seed": order.seed}
     begun_from = [begin.vector.tolist() if begin else None, bounds.low.tolist(), bounds.high.tolist()]
-    task = task_identity(synth, target, sources=sources, begun_from=begun_from, **limits)
+    task = task_identity(synth, target, sources=files, begun_from=begun_from, **limits)
     start = load_state(folder, task)
     budget = Budget(order.seconds, order.renders, start.used if start else 0.0)
     saved = time.monotonic()
@@ -130,15 +135,12 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
                 synth,
                 target,
                 budget,
-                corpora=corpora,
+                sources=sources,
                 settings=settings,
                 bounds=bounds,
-                begin=begin.vector if begin else None,
                 start=start,
                 report=report,
                 stop=lambda: bool(request.by),
-                proxy=proxy,
-                proposer=proposer,
                 workers=workers,
             )
             interrupted = bool(request.by) and latest.used < 1

@@ -10,9 +10,11 @@ from synthproxy.corpus import Corpus, Rendering, generate
 from synthproxy.errors import IncompatibleError
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
-from synthproxy.matching.match import MatchSettings, match
+from synthproxy.matching.match import match
+from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.search import SearchSettings
+from synthproxy.matching.settings import MatchSettings
 from synthproxy.synths import Note, get_synth
 
 RATE = 32_000
@@ -95,8 +97,8 @@ def test_a_match_tries_what_is_proposed_and_repeats(tmp_path, trained, synth, ta
     for workers in (1, 2):
         runs.append(
             match(
-                synth, target, Budget(renders=400), corpora=[Corpus.open(path)], settings=settings, workers=workers,
-                proposer=trained, report=lambda _, state: states.append(state),
+                synth, target, Budget(renders=400), sources=Sources([Corpus.open(path)], proposer=trained),
+                settings=settings, workers=workers, report=lambda _, state: states.append(state),
             )
         )  # fmt: skip
     assert [m.candidate.key for m in runs[0].matches] == [m.candidate.key for m in runs[1].matches]

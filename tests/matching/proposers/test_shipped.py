@@ -5,10 +5,10 @@ import pytest
 
 from synthproxy.audio.io import write_audio
 from synthproxy.matching.candidates import Bench
-from synthproxy.matching.match import MatchSettings
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proposers.shipped import FOLDER, shipped_proposer
 from synthproxy.matching.search import random_candidates
+from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.target import read_target
 from synthproxy.report.match_folder import MatchOrder, run_match
 from synthproxy.synths import Note, get_synth

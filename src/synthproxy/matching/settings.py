@@ -1,0 +1,48 @@
+"""How a match is made: what its stages do, and what part of the budget each has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from synthproxy.matching.budget import Budget
+from synthproxy.matching.search import SearchSettings
+
+
+@dataclass(frozen=True)
+class MatchSettings:
+    """How a match is made. Stages end at a part of the budget, from 0 to 1.
+
+    Args:
+        retrieved: presets taken from each corpus.
+        random: presets drawn from the space, beside those of the corpora.
+        drawn: presets drawn by a proposer, if there is one, over all notes that the target may be.
+        temperatures: at which it draws them, an equal share each.
+        propose_until: when proposing ends, unless everything has been tried before.
+        apart_until: when islands begin to evolve as one.
+        search_until: when refinement of the nearest takes over from evolution.
+        refine_until: when refinement of the others takes over, if any are wanted.
+        top: candidates returned.
+        difference: least mean difference between two returned sounds, in dB of their mel spectra.
+        seed: of everything random.
+        search: settings of the evolution.
+    """
+
+    retrieved: int = 256
+    random: int = 256
+    drawn: int = 1024
+    temperatures: tuple[float, ...] = (0.3, 0.5, 0.75)
+    propose_until: float = 0.25
+    apart_until: float = 0.5
+    search_until: float = 0.75
+    refine_until: float = 0.9
+    top: int = 5
+    difference: float = 1.0
+    seed: int = 0
+    search: SearchSettings = field(default_factory=SearchSettings)
+
+    def within(self, budget: Budget) -> MatchSettings:
+        """The same, but that no more is drawn than may be rendered."""
+        if budget.renders is None:
+            return self
+        return replace(self, drawn=min(self.drawn, math.ceil(self.propose_until * budget.renders)))
