@@ -167,8 +167,9 @@ def test_a_match_with_a_number_of_renders_repeats_and_finds_different_sounds(tmp
     runs = [match(synth, sound, Budget(renders=400), settings=settings, workers=w) for w in (1, 2)]
     assert [m.candidate.key for m in runs[0].matches] == [m.candidate.key for m in runs[1].matches]
     first, *others = runs[0].matches
-    assert first.candidate.distance <= runs[0].proposal.candidate.distance
+    assert first.level_matched.a_mean <= runs[0].proposal.level_matched.a_mean
     for other in others:
+        assert first.level_matched.a_mean <= other.level_matched.a_mean
         assert np.abs(first.audio - other.audio).max() > 1e-3
 
 

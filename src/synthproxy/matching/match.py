@@ -101,7 +101,7 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class MatchResult:
-    """What a match found: different matches, nearest first; and the nearest candidate before any search, to compare."""
+    """What a match found: different matches, nearest by the published distances first; and the nearest proposal."""
 
     matches: tuple[Match, ...]
     proposal: Match | None
@@ -178,7 +178,9 @@ def match(
         ends = np.linspace(settings.refine_until, 1.0, 1 + len(others))[1:]
         others = refine_each(bench, others, generator, lambda place: going(float(ends[place]))(population))
         found = different(bench, [*best, *others, *population], settings.top, settings.difference)
-        matches = [_measured(bench, one, bench.render(one)) for one in sorted(found, key=lambda c: c.distance)]
+        matches = sorted(
+            (_measured(bench, one, bench.render(one)) for one in found), key=lambda match: match.level_matched.a_mean
+        )
         before = _measured(bench, proposal, bench.render(proposal)) if proposal else None
         return MatchResult(tuple(matches), before)
 
