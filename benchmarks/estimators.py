@@ -116,7 +116,7 @@ def recipe_of(variant: Variant, corpus: Corpus, seed: int, arguments: argparse.N
     steps = arguments.voices * arguments.epochs // 64
     losses = {"gradient": variant.gradient, "snap": variant.snap, "label_smoothing": optimiser.smoothing}
     data: dict[str, Any] = {
-        "corpus": {"train": corpus.path, "split": Split(most=arguments.voices), "block": 2_048},
+        "corpus": {"train": corpus.path, "split": Split(most=arguments.voices), "block": 4_096},
         "loss": {"schedule": variant.schedule, **losses},
         "proxy": {"checkpoint": arguments.proxy},
         "training": {

@@ -1,12 +1,14 @@
 """Presets with levels are read whole, in blocks and in order, and only those of the part."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from synthproxy.corpus import Corpus
 from synthproxy.corpus.parts import Split, rows_of_parts
 from synthproxy.errors import InvalidInputError
-from synthproxy.matching.estimators.heard import COLUMNS, HeardPresets
+from synthproxy.matching.estimators.heard import COLUMNS, HeardPresets, PresetsInMemory
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +27,20 @@ def test_they_are_those_of_the_part(heard_corpus, rows, expected):
     heard = HeardPresets(heard_corpus, rows)
     assert len(heard) == len(expected[0]) == 480
     np.testing.assert_array_equal(heard.presets(), expected[0])
-    for size in (7, 1_000):
-        parts = list(heard.in_order(size))
+    for size, presets in product((7, 1_000), (heard, heard.in_memory())):
+        assert len(presets) == 480
+        parts = list(presets.in_order(size))
         assert max(len(part[0]) for part in parts) <= size
         for column, whole in zip(zip(*parts, strict=True), expected, strict=True):
             np.testing.assert_array_equal(np.concatenate(column), whole)
 
 
-@pytest.mark.parametrize("block", [None, 1, 500, 10_000])
+@pytest.mark.parametrize(("block", "kept"), [(None, True), (480, True), (479, False)])
+def test_what_is_read_again_is_kept_unless_it_is_more_than_a_block(heard_corpus, rows, block, kept):
+    assert isinstance(HeardPresets(heard_corpus, rows, block).to_reread(), PresetsInMemory) == kept
+
+
+@pytest.mark.parametrize("block", [None, 1, 300, 10_000])
 def test_every_preset_comes_once_an_epoch_with_its_own_levels(heard_corpus, rows, expected, block):
     with HeardPresets(heard_corpus, rows, block).batches(32, 3) as batches:
         drawn = [batches.batch(1, place) for place in range(15)]

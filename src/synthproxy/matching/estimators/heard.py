@@ -26,7 +26,8 @@ class HeardPresets:
     Args:
         corpus: a finished one that keeps levels.
         rows: which rows of its arrays these are, (size,).
-        block: about so many are in memory at a time, two or three times over; all of them if None.
+        block: if there are more than so many, about so many are in memory at a time, two or three times over; all of
+            them otherwise, or if None.
     """
 
     corpus: Corpus
@@ -82,15 +83,29 @@ class HeardPresets:
 
     def batches(self, size: int, seed: int) -> AbstractContextManager[Batches]:
         """Batches of so many, in an order of all of them that ``seed`` and the epoch decide."""
-        if self.block is not None:
+        if self.block is not None and len(self) > self.block:
             return streamed_batches(self.read, self.rows, self.block, size, seed)
-        shards = np.flatnonzero(items_of_shards(self.rows))
-        return nullcontext(BatchesInMemory(_InMemory(self.read(shards, len(self))), size, seed))
+        return nullcontext(BatchesInMemory(self.in_memory(), size, seed))
+
+    def in_memory(self) -> PresetsInMemory:
+        """All of them."""
+        return PresetsInMemory(self.read(np.flatnonzero(items_of_shards(self.rows)), len(self)))
+
+    def to_reread(self) -> HeardPresets | PresetsInMemory:
+        """What is read again and again: in memory, unless there are more than a block."""
+        return self if self.block is not None and len(self) > self.block else self.in_memory()
 
 
 @dataclass(frozen=True)
-class _InMemory:
+class PresetsInMemory:
+    """Presets, embeddings and levels, all of them at once."""
+
     columns: Columns
 
     def __len__(self) -> int:
         return len(self.columns[0])
+
+    def in_order(self, size: int) -> Iterator[Columns]:
+        """All of them once, at most ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield tuple(column[start : start + size] for column in self.columns)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from synthproxy.matching.distances import Distances
 from synthproxy.matching.estimators.checkpoint import EstimatorInfo, save_estimator
 from synthproxy.matching.estimators.decoding import hard_presets
-from synthproxy.matching.estimators.heard import HeardPresets
+from synthproxy.matching.estimators.heard import HeardPresets, PresetsInMemory
 from synthproxy.matching.estimators.losses import ParameterLoss, PerceptualLoss
 from synthproxy.matching.estimators.network import Estimator
 from synthproxy.matching.estimators.parameter_scores import parameter_scores
@@ -64,7 +64,7 @@ class EstimatorTask:
 
     network: Estimator
     losses: Losses
-    validation: HeardPresets
+    validation: HeardPresets | PresetsInMemory
     player: Player
     rendered: int
     info: EstimatorInfo

@@ -60,7 +60,7 @@ def train_estimator(
         return EstimatorTask(
             network=Estimator(training.setting.space, bounds, recipe.estimator),
             losses=_losses(recipe, training.setting, proxy, plan),
-            validation=validation,
+            validation=validation.to_reread(),
             player=player,
             rendered=recipe.training.rendered or len(validation),
             info=_info(recipe, training),
@@ -79,9 +79,10 @@ def open_heard_corpora(choice: CorpusChoice) -> tuple[HeardPresets, HeardPresets
     corpus.require_levels()
     if choice.split:
         rows = rows_of_parts(corpus, choice.split)
-        return HeardPresets(corpus, rows["train"], choice.block), HeardPresets(corpus, rows["validation"])
+        return HeardPresets(corpus, rows["train"], choice.block), HeardPresets(corpus, rows["validation"], choice.block)
     assert choice.validation is not None, "the recipe has either"
-    return HeardPresets.all_of(corpus, choice.block), HeardPresets.all_of(Corpus.open(choice.validation))
+    other = Corpus.open(choice.validation)
+    return HeardPresets.all_of(corpus, choice.block), HeardPresets.all_of(other, choice.block)
 
 
 def player_of(heard: HeardPresets) -> Player:
