@@ -155,7 +155,7 @@ def train(variant: Variant, training: Examples, near: Examples | None, seen: int
         if variant.swaps:
             presets = swap_operators(space, presets, generator)
         predicted = proxy(to_soft(space, torch.from_numpy(presets)))
-        loss_of(variant, predicted, torch.from_numpy(embeddings), deviation).backward()
+        loss_of(variant, predicted, torch.from_numpy(embeddings), deviation).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad()
     return proxy

@@ -74,9 +74,9 @@ def main() -> None:
         found = {way: np.asarray([looked_up(synth, bank, target) for target in asked]) for way, bank in ways.items()}
     alone, all_notes = found.values()
     gain = (alone - all_notes)[:, 1]
-    rows = [(way, *values.mean(axis=0).tolist()) for way, values in found.items()]
+    means = [(way, *values.mean(axis=0).tolist()) for way, values in found.items()]
     title = f"{len(asked)} sounds, a bank of {arguments.voices} voices"
-    print(to_markdown(Table(title, ("heard at", "first", f"nearest of {FOUND}"), tuple(rows))))
+    print(to_markdown(Table(title, ("heard at", "first", f"nearest of {FOUND}"), tuple(means))))
     print(f"nearer by {gain.mean():.3f} ± {1.96 * gain.std() / len(gain) ** 0.5:.3f} (95 %)")
     print(describe_machine())
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import rich
 import torch
@@ -48,7 +49,7 @@ def rate_of(work: Callable[[Tensor], object], audio: Tensor) -> float:
     return done / (time.perf_counter() - begun)
 
 
-def medians(works: dict[str, Callable[[], float]]) -> dict[str, float]:
+def medians(works: Mapping[str, Callable[[], float]]) -> dict[str, float]:
     """Median of rounds in which each is measured once, after one that does not count."""
     rounds = [{name: work() for name, work in works.items()} for _ in range(ROUNDS + 1)]
     return {name: statistics.median(one[name] for one in rounds[1:]) for name in works}
@@ -56,7 +57,7 @@ def medians(works: dict[str, Callable[[], float]]) -> dict[str, float]:
 
 def by_batch(name: str) -> tuple[str | float, ...]:
     model = get_audio_model(name)
-    works = {str(n): lambda n=n: rate_of(model.embed, clips(n, model.sample_rate)) for n in BATCHES}
+    works = {str(n): partial(rate_of, model.embed, clips(n, model.sample_rate)) for n in BATCHES}
     return (name, *(round(rate) for rate in medians(works).values()))
 
 
@@ -78,7 +79,7 @@ def sharing(name: str) -> Table:
 
     audio = clips(4, model.sample_rate)
     ways = {"every window by itself": one_by_one, "all windows of a clip at once": at_once, name: model.embed}
-    rates = medians({way: lambda work=work: rate_of(work, audio) for way, work in ways.items()})
+    rates = medians({way: partial(rate_of, work, audio) for way, work in ways.items()})
     expected = one_by_one(audio)
     rows = tuple(
         (way, rates[way], rates[way] / rates["every window by itself"], float((work(audio) - expected).abs().max()))

@@ -216,7 +216,8 @@ def run(name: str, seed: int, bench: Bench) -> Judged:
         }
         replace_file(file, json.dumps(found))
         print(
-            f"{name}-{seed}: {result.seconds / 60:.1f} min, best validation a_mean {result.best_a_mean:.3f}", flush=True
+            f"{name}-{seed}: {result.seconds / 60:.1f} min, best validation a_mean {result.best['a_mean']:.3f}",
+            flush=True,
         )
     read: Judged = json.loads(file.read_text(encoding="utf8"))
     return read

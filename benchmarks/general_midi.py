@@ -33,7 +33,7 @@ def play(soundfont: Path, program: int, pitch: int) -> NDArray[np.float32]:
     synth.noteoff(0, pitch)
     ringing = bytes(synth.generate(round(RINGING * SAMPLE_RATE)))
     stereo = np.frombuffer(held + ringing, dtype=np.float32).reshape(-1, 2)
-    return stereo.mean(axis=1)
+    return np.asarray(stereo.mean(axis=1))
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +36,7 @@ from synthproxy.proxies.ranking import Embeddings, mean_reciprocal_rank, ranks_a
 from synthproxy.proxies.recipe import TrainingRecipe
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.proxies.training import train_on_examples
-from synthproxy.report.tables import Table, to_markdown
+from synthproxy.report.tables import Cell, Table, to_markdown
 
 Comparison = Literal["time", "seen"]
 TRIALS, SECONDS_OF_TRIAL = 3, 8.0
@@ -99,7 +99,7 @@ def presets_per_second(name: str, training: Examples, seconds: float = SECONDS_O
             with torch.set_grad_enabled(learns):
                 predicted = proxy(to_soft(space, presets))
                 if learns:
-                    embedding_loss(predicted, wanted, "l1", settings.ranking).backward()
+                    embedding_loss(predicted, wanted, "l1", settings.ranking).backward()  # type: ignore[no-untyped-call]
                     optimiser.step()
                     optimiser.zero_grad()
             done += settings.batch
@@ -237,15 +237,19 @@ def score_table(title: str, found: Mapping[str, list[dict[str, float]]], corpora
         others = (mean_of(runs, "mrr_of_all"), mean_of(runs, "recall_1"), mean_of(runs, "l1"), deviation_of(runs, "l1"))
         rows.append((name, len(runs), *scores, *others, *published.get(name, (math.nan, math.nan))))
     gallery = min(4096, len(corpora.validation))
-    columns = ("proxy", "seeds", "MRR", "95 %", "SD of seeds", f"MRR of {gallery:,}", "recall@1", "L1", "SD of L1")
-    columns += ("published MRR", "published L1")
-    return Table(title, columns, tuple(rows), best={"MRR": "highest", "L1": "lowest"})
+    columns = ["proxy", "seeds", "MRR", "95 %", "SD of seeds", f"MRR of {gallery:,}", "recall@1", "L1", "SD of L1"]
+    columns += ["published MRR", "published L1"]
+    return Table(title, tuple(columns), tuple(rows), best={"MRR": "highest", "L1": "lowest"})
 
 
 def cost_table(title: str, found: Mapping[str, list[dict[str, float]]]) -> Table:
     keys = ("parameters", "seen", "minutes", "learned", "embedded")
-    rows = tuple((name, *(_whole(mean_of(runs, key)) for key in keys)) for name, runs in found.items())
+    rows = tuple(row_of(name, (_whole(mean_of(runs, key)) for key in keys)) for name, runs in found.items())
     return Table(f"{title}: cost", ("proxy", "parameters", "presets seen", "minutes", "learned/s", "embedded/s"), rows)
+
+
+def row_of(name: str, values: Iterable[float]) -> tuple[Cell, ...]:
+    return (name, *values)
 
 
 def _whole(value: float) -> float:
@@ -254,7 +258,7 @@ def _whole(value: float) -> float:
 
 def voices_table(title: str, found: Mapping[str, list[dict[str, float]]]) -> Table:
     keys = ("voices_mrr_of_all", "voices_deviation", "voices_recall_1", "voices_l1")
-    rows = tuple((name, *(mean_of(runs, key) for key in keys)) for name, runs in found.items())
+    rows = tuple(row_of(name, (mean_of(runs, key) for key in keys)) for name, runs in found.items())
     columns = ("proxy", "MRR", "SD of galleries", "recall@1", "L1")
     return Table(f"{title}: hand-crafted presets", columns, rows, best={"MRR": "highest", "L1": "lowest"})
 
@@ -273,7 +277,7 @@ def main() -> None:
     space = corpora.training.setting.space.name
     for kind in ("time", "seen"):
         if arguments.only in (None, kind):
-            found = compare(kind, arguments, corpora)  # type: ignore[arg-type]
+            found = compare(kind, arguments, corpora)
             what = f"{arguments.minutes:g} minutes each" if kind == "time" else f"{arguments.seen:,} presets seen each"
             title = f"Proxies of {space}, {what}"
             tables = [score_table(title, found, corpora), cost_table(title, found)]

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import cycle, islice
 
 import numpy as np
@@ -39,7 +40,7 @@ Player = Callable[[Floats], NDArray[np.float32]]
 def players_of(synth: Synth) -> dict[str, Callable[[], Player]]:
     """For each isolation, what makes an instance to play on."""
     if isinstance(synth, PluginSynth):
-        return {isolation: lambda isolation=isolation: plugin_player(synth, isolation) for isolation in ISOLATIONS}
+        return {isolation: partial(plugin_player, synth, isolation) for isolation in ISOLATIONS}
     if isinstance(synth, Dexed):
         return {"reuse": lambda: dexed_player(synth), "fresh": lambda: lambda preset: dexed_player(synth)(preset)}
     assert isinstance(synth, Vital)
@@ -67,7 +68,7 @@ def dexed_player(synth: Dexed) -> Player:
 
 def vital_player(synth: Vital) -> Player:
     """One engine, brought back to its initial preset before each render."""
-    engine = vita.Synth()
+    engine = vita.Synth()  # type: ignore[attr-defined]
     engine.set_sample_rate(RATE)
 
     def render(preset: Floats) -> NDArray[np.float32]:
@@ -90,7 +91,7 @@ def measure(synth: Synth) -> list[tuple[str | float, ...]]:
             reference.append((preset, sound))
         if len(reference) == PROBES:
             break
-    rows = []
+    rows: list[tuple[str | float, ...]] = []
     for isolation, make in players.items():
         player = make()
         for preset in presets[:OTHERS]:

@@ -88,7 +88,7 @@ def train(presets: np.ndarray, sounds: np.ndarray, voices: Examples, epochs: int
             for group in optimiser.param_groups:
                 group["lr"] = schedule.learning_rate(step, RATE, steps_per_epoch, steps, [])
             loss = joint.loss(to_soft(space, torch.from_numpy(presets[rows])), torch.from_numpy(sounds[rows]))
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             optimiser.zero_grad()
             total += float(loss.detach())
