@@ -26,10 +26,14 @@ from typing import Any
 import numpy as np
 from machine import describe_machine
 
+from synthproxy.audio.base import AudioModel
+from synthproxy.audio.io import resample
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Corpus
+from synthproxy.corpus.generate import BATCH, embed_batch
 from synthproxy.corpus.parts import Split, rows_of_parts
 from synthproxy.files import replace_file
+from synthproxy.matching.distances import SAMPLE_RATE
 from synthproxy.matching.estimators.baselines import mean_preset, nearest_by_levels, random_presets
 from synthproxy.matching.estimators.checkpoint import load_estimator
 from synthproxy.matching.estimators.decoding import GradientMode
@@ -48,9 +52,11 @@ from synthproxy.matching.estimators.evaluation import (
 from synthproxy.matching.estimators.heard import HeardPresets
 from synthproxy.matching.estimators.recipe import EstimatorRecipe
 from synthproxy.matching.estimators.training import player_of, train_estimator
-from synthproxy.matching.playing import Player
+from synthproxy.matching.playing import Player, in_chunks
 from synthproxy.matching.scores import mean_with_interval
+from synthproxy.proxies.checkpoint import load_checkpoint
 from synthproxy.report.tables import Cell, Table, to_markdown
+from synthproxy.synths.space import Floats
 
 IN_DOMAIN = "in domain"
 
@@ -223,6 +229,43 @@ def run(name: str, seed: int, bench: Bench) -> Judged:
     return read
 
 
+def beliefs(name: str, seed: int, bench: Bench) -> dict[str, list[float]]:
+    """Of matches in domain: how near the proxy believes they are, how near they are, and how wrong it is of each."""
+    folder = bench.arguments.folder / f"{name}-{seed}"
+    file = folder / "beliefs.json"
+    if not file.exists():
+        targets = bench.targets[IN_DOMAIN]
+        estimator, _ = load_estimator(folder / "best_a_mean.safetensors")
+        replace_file(file, json.dumps(believed(estimator.estimate(targets.audio), targets, bench)))
+    read: dict[str, list[float]] = json.loads(file.read_text(encoding="utf8"))
+    return read
+
+
+def believed(presets: Floats, targets: Targets, bench: Bench) -> dict[str, list[float]]:
+    """See :func:`beliefs`; distances are those of embeddings by the proxy's audio model, one of each clip."""
+    proxy, info = load_checkpoint(bench.arguments.proxy)
+    model = get_audio_model(info.setting.audio_model)
+    sounds, _ = bench.player.play(presets)
+    wanted, heard = (embedded(model, audio) for audio in (targets.audio, sounds))
+    thought = proxy.embed(presets)
+    pairs = {"believed": (thought, wanted), "true": (heard, wanted), "error": (thought, heard)}
+    return {name: np.abs(one - other).mean(axis=1).tolist() for name, (one, other) in pairs.items()}
+
+
+def embedded(model: AudioModel, audio: Floats) -> Floats:
+    at_rate = resample(audio, SAMPLE_RATE, model.sample_rate)
+    return np.concatenate([embed_batch(model, at_rate[part]) for part in in_chunks(len(audio), BATCH)])
+
+
+def belief_table(runs: Mapping[str, Sequence[Mapping[str, Sequence[float]]]]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for name, of_seeds in runs.items():
+        means = [float(np.mean([found[key] for found in of_seeds])) for key in ("believed", "true", "error")]
+        rows.append((name, *means))
+    columns = ("", "believed by the proxy", "true", "error of the proxy")
+    return Table("Embedding distance of matches in domain", columns, tuple(rows))
+
+
 def clips(runs: Sequence[Judged], kind: str, score: str) -> np.ndarray:
     """A score of every clip, the mean over seeds: (clips,)."""
     return np.asarray(np.mean([one[kind]["by_clip"][score] for one in runs], axis=0))
@@ -239,6 +282,8 @@ def sound_table(kind: str, found: Mapping[str, Sequence[Judged]], bench: Bench) 
     published = PUBLISHED.get(bench.corpus.info.synth, {}) if kind == IN_DOMAIN else {}
     rows: list[tuple[Cell, ...]] = []
     for name, runs in found.items():
+        if kind not in runs[0]:
+            continue  # Who made a recorded sound is not known.
         values = clips(runs, kind, "a_mean")
         of_seeds = float(np.std([np.mean(one[kind]["by_clip"]["a_mean"]) for one in runs], ddof=1)) if runs[1:] else ""
         others = [float(clips(runs, kind, score).mean()) for score in shown]
@@ -308,7 +353,11 @@ def main() -> None:
         seeds = arguments.seeds if name in WITH_SEEDS else 1
         found[name] = [run(name, seed, bench) for seed in range(seeds)]
     tables = [sound_table(kind, found, bench) for kind in bench.targets]
-    tables += [parameter_table(found), ablation_table(found, bench)]
+    known = {name: [beliefs(name, seed, bench) for seed in range(len(found[name]))] for name in arguments.names}
+    in_domain = bench.targets[IN_DOMAIN]
+    if in_domain.presets is not None:
+        known[AGAIN] = [believed(in_domain.presets, in_domain, bench)]
+    tables += [parameter_table(found), ablation_table(found, bench), belief_table(known)]
     text = "\n".join(to_markdown(table) for table in tables)
     print(text)
     replace_file(arguments.folder / "estimators.md", text)
