@@ -78,6 +78,8 @@ VARIANTS = {
     "switch-soft": Variant("switch", "soft", snap=True),
     "mix-snap": Variant("mix", "published", snap=True),
     "mix-soft-off-grid": Variant("mix", "soft"),
+    "switch-soft-off-grid": Variant("switch", "soft"),
+    "mix-straight-through-off-grid": Variant("mix", "straight-through"),
     "mix-straight-through": Variant("mix", "straight-through", snap=True),
     "mix-gumbel": Variant("mix", "gumbel", snap=True),
 }
