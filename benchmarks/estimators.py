@@ -86,6 +86,8 @@ VARIANTS = {
 WITH_SEEDS = ("mix", "mix-soft")
 PAIRS = (
     ("mix-soft", "mix"),
+    ("mix-soft-off-grid", "mix"),
+    ("mix-snap", "mix"),
     ("switch-soft", "switch"),
     ("mix-soft", "mix-snap"),
     ("mix-straight-through", "mix-snap"),
