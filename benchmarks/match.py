@@ -141,6 +141,7 @@ def by_estimator(checkpoint: Path) -> Method:
 METHODS: Mapping[str, Method] = {
     "ours": staged(),
     "ours-and-bank": staged(bank=True),
+    "without-runners-up": staged(top=1),
     "without-proposer": staged(proposed=False),
     "without-islands": staged(apart_until=0.0),
     "without-search": staged(search_until=0.25),
