@@ -203,6 +203,20 @@ def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
     assert load_state(tmp_path, task) is None
 
 
+def test_a_match_interrupted_while_islands_are_apart_keeps_them_so(tmp_path, synth, target):
+    write_audio(tmp_path / "target.wav", target, RATE)
+    sound = read_target(tmp_path / "target.wav", pitch=60, duration=0.5)
+    states: list[State] = []
+    settings = MatchSettings(random=64, search=SearchSettings(population=32))
+    match(
+        synth, sound, Budget(renders=600), settings=settings, workers=1,
+        report=lambda _, state: states.append(state), stop=lambda: states[-1].used > 0.35,
+    )  # fmt: skip
+    assert 0.35 < states[-1].used < settings.apart_until
+    assert {c.island for c in states[-1].population} == set(range(settings.search.islands))
+    assert not states[-1].apart
+
+
 @pytest.mark.parametrize("limits", [{}, {"seconds": 1.0, "renders": 5}, {"seconds": 0.0}, {"seconds": float("nan")}])
 def test_a_budget_wants_one_sensible_limit(limits):
     with pytest.raises(InvalidInputError):

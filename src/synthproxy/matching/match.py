@@ -143,9 +143,13 @@ def match(
         stage = "propose"
         proposal = start.proposal if start else None
         apart = list(start.apart) if start else []
+        stopped = False
 
         def going(until: float) -> Callable[[Sequence[Candidate]], bool]:
             def ask(population: Sequence[Candidate]) -> bool:
+                nonlocal stopped
+                if stopped:
+                    return False  # What is left only brings to an end; to go on, the state told last is needed.
                 used = budget.used(bench.renders)
                 if report:
                     nearest_so_far = population[0].distance if population else float("inf")
@@ -154,7 +158,9 @@ def match(
                         renders, seconds = renders + start.renders, seconds + start.seconds
                     state = State(tuple(population), used, proposal, tuple(apart), renders, seconds)
                     report(Progress(stage, used, nearest_so_far, renders), state)
-                return used < until and not (stop and stop())
+                told_to_stop = bool(stop and stop())
+                stopped = told_to_stop and bool(population)
+                return used < until and not told_to_stop
 
             return ask
 
