@@ -13,12 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthproxy.audio.features import ESTIMATOR_MEL, MelSpectrogram, decibels
+from synthproxy.audio.levels import MelLevels
 from synthproxy.matching.candidates import Bench, Candidate
 from synthproxy.matching.distances import MINIMUM_SAMPLES, matching_gain
 from synthproxy.matching.refine import refine
-
-_POWER_FLOOR = 1e-8
 
 
 def island_by_island(population: Sequence[Candidate]) -> list[Candidate]:
@@ -36,14 +34,14 @@ def different(bench: Bench, candidates: Sequence[Candidate], count: int, differe
     Args:
         difference: least mean difference of levels of mel bands, in dB, over all notes of the target.
     """
-    chosen, heard = list[Candidate](), list[NDArray[np.float32]]()
+    hear, chosen, heard = MelLevels(), list[Candidate](), list[NDArray[np.float32]]()
     for candidate in candidates:
         if len(chosen) == count:
             break
         if not np.isfinite(candidate.distance):
             continue
         pairs = zip(bench.render(candidate), bench.targets, strict=True)
-        levels = np.concatenate([_levels(*pair).ravel() for pair in pairs])
+        levels = np.concatenate([_levels(hear, *pair) for pair in pairs])
         if all(np.abs(levels - other).mean() >= difference for other in heard):
             chosen.append(candidate)
             heard.append(levels)
@@ -69,10 +67,9 @@ def refine_each(
     return [refined(place, candidate) for place, candidate in enumerate(candidates)]
 
 
-def _levels(sound: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Levels in dB of the mel bands of a sound that is brought to the target's level."""
+def _levels(hear: MelLevels, sound: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Levels, one after the other, of a sound that is brought to the target's level."""
+    levelled = sound * np.float32(matching_gain(sound, target))
+    padded = np.pad(levelled, (0, max(0, MINIMUM_SAMPLES - len(levelled))))
     with torch.inference_mode():
-        levelled = sound * np.float32(matching_gain(sound, target))
-        padded = np.pad(levelled, (0, max(0, MINIMUM_SAMPLES - len(levelled))))
-        power = MelSpectrogram(ESTIMATOR_MEL)(torch.from_numpy(padded)[None])
-        return np.asarray(decibels(power, floor=_POWER_FLOOR)[0].numpy())
+        return np.asarray(hear(torch.from_numpy(padded)[None]).flatten().numpy())
