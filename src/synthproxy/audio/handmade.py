@@ -1,4 +1,5 @@
-"""Audio models without weights: the published baselines ``mel128``, ``mfcc40``, ``mstft`` and our default ``mel``.
+"""Audio models without weights: the published baselines ``mel128``, ``mfcc40``, ``mstft`` and our default ``mel``
+and its variant ``mel-matched``.
 
 Where the paper is silent about a baseline, its public code (pcmbs/synth-proxy) decides: mel bands on HTK's scale with
 peaks of 1, a Hann window of unit energy, powers floored at −80 dB re 1 whatever the loudest frame is. Its constant
@@ -7,7 +8,7 @@ shift and scale of the dB values is left out: no ranking depends on them.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -52,6 +53,9 @@ DEFAULT_MEL: Final = MelSettings(
 DEFAULT_MEL_FLOOR: Final = 1e-6
 DEFAULT_MEL_SHIFT: Final = 6.0
 DEFAULT_MEL_SCALE: Final = 5.0
+MATCHED_RMS: Final = 0.04
+"""About the median of DX7 voices that people made."""
+QUIETEST_RMS: Final = 1e-6
 
 CLIPS_PER_CHUNK: Final = 2
 
@@ -117,6 +121,26 @@ def mel() -> HandmadeModel:
     settings = repr((DEFAULT_MEL, DEFAULT_MEL_FLOOR, DEFAULT_MEL_SHIFT, DEFAULT_MEL_SCALE))
     rate, bands, shortest = DEFAULT_MEL.sample_rate, DEFAULT_MEL.n_mels, DEFAULT_MEL.n_fft
     return HandmadeModel("mel", rate, 2 * bands, settings, shortest, measure, over_time)
+
+
+def mel_matched() -> HandmadeModel:
+    """``mel`` of a clip that is first brought to a level of its own, as of a recording, whose level says nothing.
+
+    Who learns from it what a sound was made by cannot learn to rely on how loud it is.
+    """
+    model = mel()
+
+    def matched(audio: Tensor) -> Tensor:
+        level = audio.square().mean(dim=-1, keepdim=True).sqrt().clamp(min=QUIETEST_RMS)
+        return audio * (MATCHED_RMS / level)
+
+    return replace(
+        model,
+        name="mel-matched",
+        settings=repr((model.settings, MATCHED_RMS, QUIETEST_RMS)),
+        measure=lambda audio: model.measure(matched(audio)),
+        over_time=lambda audio: model.over_time(matched(audio)),
+    )
 
 
 def mel128() -> HandmadeModel:

@@ -1,7 +1,8 @@
 """From frames to an embedding: one step for every audio model that hears a sound frame by frame.
 
 ``NAME@REDUCTION`` is an audio model too: ``mn04_mel@8`` is the mean of each of eight parts of the clip, which keeps the
-order of an envelope that one mean over the whole clip loses.
+order of an envelope that one mean over the whole clip loses. Parts of ``mn04_mel@log8`` grow, since most of what tells
+notes of instruments apart is in their beginning.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_SEGMENTS = 64
+GROWTH = 4 / 3
+"""A growing segment is so many times as long as the one before it."""
+GROWING = "log"
 NAMED = ("mean", "max", "flatten", "channel-mean", "channel-max")
 
 SECONDS = 5.0
@@ -72,7 +76,8 @@ class ReducedModel:
 
     Args:
         model: what hears.
-        reduction: ``mean``, ``max``, ``flatten``, ``channel-mean``, ``channel-max``, or a number of segments.
+        reduction: ``mean``, ``max``, ``flatten``, ``channel-mean``, ``channel-max``, a number of segments, or ``log``
+            and a number of growing ones.
         seconds: length of the clips, which the dimension depends on where the reduction keeps time.
     """
 
@@ -104,8 +109,8 @@ class ReducedModel:
         """Values per embedding."""
         if self.reduction in ("mean", "max"):
             return self.model.channels
-        if self.reduction.isdigit():
-            return int(self.reduction) * self.model.channels
+        if self.reduction not in NAMED:
+            return segments_kept(self.reduction) * self.model.channels
         import torch
 
         silence = torch.zeros(1, round(self.seconds * self.sample_rate))
@@ -124,17 +129,26 @@ class ReducedModel:
 
 def check_reduction(reduction: str) -> None:
     """Raise :class:`InvalidInputError` unless there is such a reduction."""
-    if reduction in NAMED or (reduction.isdecimal() and 1 <= int(reduction) <= MOST_SEGMENTS):
+    number = reduction.removeprefix(GROWING)
+    if reduction in NAMED or (number.isdecimal() and 1 <= int(number) <= MOST_SEGMENTS):
         return
     raise InvalidInputError(
-        f"no reduction is called {reduction!r}: give {', '.join(NAMED)}, or a number of segments up to {MOST_SEGMENTS}"
+        f"no reduction is called {reduction!r}: give {', '.join(NAMED)}, or a number of segments up to "
+        f"{MOST_SEGMENTS}, with {GROWING} before it for growing ones"
     )
+
+
+def segments_kept(reduction: str) -> int:
+    """Parts of the clip that a reduction keeps apart: 8 for ``8`` and for ``log8``, otherwise one."""
+    number = reduction.removeprefix(GROWING)
+    return int(number) if number.isdecimal() else 1
 
 
 def reduce_frames(frames: "Tensor", reduction: str) -> "Tensor":
     """Reduce (batch, frames, channels) to (batch, dimension).
 
-    A segment is a part of equal length; where there are fewer frames than segments, neighbours share frames.
+    A segment is a part of equal length, or a third longer than the one before it; where there are fewer frames than
+    segments, neighbours share frames.
     """
     if reduction == "mean":
         return frames.mean(dim=1)
@@ -146,6 +160,19 @@ def reduce_frames(frames: "Tensor", reduction: str) -> "Tensor":
         return frames.mean(dim=2)
     if reduction == "channel-max":
         return frames.amax(dim=2)
+    if reduction.startswith(GROWING):
+        import torch
+
+        edges = _growing_edges(frames.shape[1], segments_kept(reduction))
+        return torch.cat([frames[:, start:end].mean(dim=1) for start, end in edges], dim=1)
     from torch.nn.functional import adaptive_avg_pool1d
 
     return adaptive_avg_pool1d(frames.transpose(1, 2), int(reduction)).transpose(1, 2).flatten(1)
+
+
+def _growing_edges(frames: int, segments: int) -> list[tuple[int, int]]:
+    """First frame of each growing segment, and the one after its last."""
+    unit = frames / (GROWTH**segments - 1)
+    edges = [round(unit * (GROWTH**place - 1)) for place in range(segments + 1)]
+    starts = [min(edge, frames - 1) for edge in edges[:-1]]
+    return [(start, max(start + 1, end)) for start, end in zip(starts, edges[1:], strict=True)]

@@ -18,7 +18,7 @@ from typing import Final
 from synthproxy.audio import sizes
 from synthproxy.audio.base import AudioModel, AudioModelInfo
 from synthproxy.audio.families import build_published, describe_published, published_names
-from synthproxy.audio.reductions import FrameModel, ReducedModel, check_reduction
+from synthproxy.audio.reductions import NAMED, FrameModel, ReducedModel, check_reduction, segments_kept
 from synthproxy.audio.sizes import SIZES, EfficientATSize
 from synthproxy.audio.weights import (
     WeightLocations,
@@ -37,6 +37,7 @@ MOST_SUGGESTIONS: Final = 3
 
 HANDMADE: Final = {
     "mel": (256, 32_000),
+    "mel-matched": (256, 32_000),
     "mel128": (128, 44_100),
     "mfcc40": (40, 44_100),
     "mstft": (4071, 44_100),
@@ -103,7 +104,7 @@ def get_audio_model(name: str, *, weights: Path | None = None) -> AudioModel:
     if name in HANDMADE:
         from synthproxy.audio import handmade, transport
 
-        build: Callable[[], AudioModel] = getattr(transport if name == "transport" else handmade, name)
+        build: Callable[[], AudioModel] = getattr(transport if name == "transport" else handmade, name.replace("-", "_"))
         return build()
     plugin = _plugins().get(name)
     if plugin is not None:
@@ -136,10 +137,10 @@ def _describe_reduced(info: AudioModelInfo, reduction: str) -> AudioModelInfo:
     check_reduction(reduction)
     if reduction in ("mean", "max"):
         dimension = info.dimension
-    elif reduction.isdecimal():
-        dimension = info.dimension * int(reduction)
-    else:
+    elif reduction in NAMED:
         dimension = get_audio_model(f"{info.name}@{reduction}").dimension
+    else:
+        dimension = info.dimension * segments_kept(reduction)
     return replace(info, name=f"{info.name}@{reduction}", dimension=dimension)
 
 

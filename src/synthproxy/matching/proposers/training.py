@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from synthproxy.audio.reductions import segments_kept
 from synthproxy.corpus.parts import LearnedFrom
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.proposers.checkpoint import ProposerInfo
@@ -69,9 +70,8 @@ def open_noted_corpora(recipe: ProposerRecipe) -> tuple[NotedPresets, NotedPrese
 
 
 def segments_of(audio_model: str) -> int:
-    """Parts of the clip that the embeddings of an audio model keep apart: 16 for ``mel@16``, otherwise one."""
-    reduction = audio_model.rpartition("@")[2]
-    return int(reduction) if reduction.isdecimal() else 1
+    """Parts of the clip that the embeddings of an audio model keep apart: 16 for ``mel@16``, one for ``mel``."""
+    return segments_kept(audio_model.partition("@")[2])
 
 
 def _new_proposer(info: ProposerInfo, training: NotedPresets) -> Proposer:
