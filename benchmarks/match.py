@@ -6,7 +6,8 @@
 SOUNDS is a folder of sound files, each a note: voices that split_voices.py held out, NSynth, what general_midi.py
 makes. They are cut to 5 s. What is found for each by each method is kept in FOLDER, and not looked for again; sounds of
 it lie in ``FOLDER/METHOD``, so that `synthproxy listen` can set them side by side. Without ``--proposer`` that which is
-shipped for the synth is asked.
+shipped for the synth is asked. Of Dexed, every ``.syx`` is read again and played by ``dexed-py`` alone; the last column
+is the mean of the largest differences between that and the WAV.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from cmaes import CMA
+from dexed import DexedSynth, Patch
 from machine import describe_machine
 from numpy.typing import NDArray
 
@@ -44,10 +46,12 @@ from synthproxy.matching.target import Target, read_target
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import Note, Synth, get_synth
 from synthproxy.synths.base import NamedPreset
+from synthproxy.synths.dx7_voice import read_voices
 from synthproxy.synths.readable import save_presets
 from synthproxy.workers import independent_workers
 
 SECONDS = 5.0
+PLAYED = ".syx against .wav"
 CHILDREN = 32
 COLD_STEP = 0.3
 """Standard deviation of CMA-ES that knows nothing: of parameters from 0 to 1, about the middle."""
@@ -154,6 +158,15 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+def played_alone(preset: Path, note: Note, sound: Path) -> float:
+    """Largest difference between a WAV and its ``.syx``, played by ``dexed-py`` alone at the level of the WAV."""
+    written = read_clip(sound, SAMPLE_RATE, SECONDS)
+    engine = DexedSynth(SAMPLE_RATE)
+    engine.load_patch(Patch.from_sysex(read_voices(preset)[0].unpacked))
+    audio = engine.render(note.pitch, note.velocity, note.duration, len(written) / SAMPLE_RATE)
+    return float(np.abs(audio * matching_gain(audio, written) - written).max())
+
+
 def scores_of(means: Means, found: Candidate, target: Target, model: str | None) -> tuple[dict[str, float], Any]:
     """How near it is, and its sound at the target's level."""
     audio = means.synth.render(found.preset, found.note, target.seconds, SAMPLE_RATE)
@@ -177,7 +190,10 @@ def find_all(name: str, method: Method, means: Means, arguments: argparse.Namesp
             scores, audio = scores_of(means, found, target, arguments.audio_model)
             write_audio(file.with_suffix(".wav"), audio, SAMPLE_RATE)
             preset = NamedPreset(found.preset, path.stem[:10], str(path))
-            save_presets(means.synth, file.with_suffix(means.synth.suffix), [preset])
+            saved = file.with_suffix(means.synth.suffix)
+            save_presets(means.synth, saved, [preset])
+            if saved.suffix == ".syx":
+                scores[PLAYED] = played_alone(saved, found.note, file.with_suffix(".wav"))
             replace_file(file, json.dumps({**scores, **noted(found.note)}))
             print(f"{name}, {path.stem}: {scores['a_mean']:.3f}", flush=True)
         rows.append(json.loads(file.read_text(encoding="utf8")))
@@ -204,7 +220,7 @@ def column(rows: Sequence[Mapping[str, float]], key: str) -> NDArray[np.float64]
 
 
 def score_table(found: Mapping[str, Sequence[Mapping[str, float]]], title: str) -> Table:
-    others = ("raw", "stft", "mstft", "mel", "mfccd", "transport", "envelope_correlation", "embedding")
+    others = ("raw", "stft", "mstft", "mel", "mfccd", "transport", "envelope_correlation", "embedding", PLAYED)
     known = [key for key in others if all(key in row for rows in found.values() for row in rows)]
     rows: list[tuple[Cell, ...]] = []
     for name, scores in found.items():

@@ -8,7 +8,7 @@ from synthproxy.audio.reductions import FrameModel, reduce_frames
 from synthproxy.audio.registry import describe_audio_models, get_audio_model
 from synthproxy.errors import InvalidInputError
 
-MODELS = ["mel", "mel128", "mfcc40", "mstft", "mn04", "mn04-clip", "mn04_mel", "mn04_mel-clip"]
+MODELS = ["mel", "mel-matched", "mel128", "mfcc40", "mstft", "mn04", "mn04-clip", "mn04_mel", "mn04_mel-clip"]
 SAME = 2e-4
 
 
@@ -38,6 +38,19 @@ def test_each_reduction_is_what_its_name_says():
     assert reduce_frames(frames, "2").tolist() == [[4, 5, 6, 7, 16, 17, 18, 19]]
     assert reduce_frames(frames, "1").tolist() == reduce_frames(frames, "mean").tolist()
     assert reduce_frames(frames[:, :1], "2").tolist() == [[0, 1, 2, 3, 0, 1, 2, 3]]
+    assert reduce_frames(frames, "log1").tolist() == reduce_frames(frames, "mean").tolist()
+    assert reduce_frames(frames, "log2").tolist() == [[4, 5, 6, 7, 16, 17, 18, 19]]
+
+
+def test_growing_segments_are_each_a_third_longer_and_share_frames_where_there_are_few():
+    numbers = torch.arange(313.0).reshape(1, 313, 1)
+    means = reduce_frames(numbers, "log16")[0].numpy()
+    assert means[0] == 0  # The first is one frame of 16 ms, the last a quarter of the clip.
+    assert means[-1] == pytest.approx((234 + 312) / 2)
+    growth = np.diff(means[4:]) / np.diff(means[4:]).min()
+    assert np.all(np.diff(growth) > 0)
+    assert growth[-1] / growth[-2] == pytest.approx(4 / 3, rel=0.03)
+    assert reduce_frames(numbers[:, :2], "log4").tolist() == [[0, 0, 1, 1]]
 
 
 @pytest.mark.parametrize("name", MODELS)

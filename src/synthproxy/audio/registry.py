@@ -37,11 +37,11 @@ MOST_SUGGESTIONS: Final = 3
 
 HANDMADE: Final = {
     "mel": (256, 32_000),
-    "mel-matched": (256, 32_000),
     "mel128": (128, 44_100),
     "mfcc40": (40, 44_100),
     "mstft": (4071, 44_100),
     "transport": (401, 32_000),
+    "mel-matched": (256, 32_000),
 }
 """Dimension and sample rate of the models without weights."""
 
@@ -104,7 +104,8 @@ def get_audio_model(name: str, *, weights: Path | None = None) -> AudioModel:
     if name in HANDMADE:
         from synthproxy.audio import handmade, transport
 
-        build: Callable[[], AudioModel] = getattr(transport if name == "transport" else handmade, name.replace("-", "_"))
+        room = transport if name == "transport" else handmade
+        build: Callable[[], AudioModel] = getattr(room, name.replace("-", "_"))
         return build()
     plugin = _plugins().get(name)
     if plugin is not None:
