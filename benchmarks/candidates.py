@@ -25,8 +25,8 @@ from synthproxy.matching.distances import SAMPLE_RATE, SearchDistance, distances
 from synthproxy.matching.match import Progress, State, match
 from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
-from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.search import draw_presets
+from synthproxy.matching.shipped import shipped_proposer
 from synthproxy.matching.target import Target
 from synthproxy.report.tables import Table, to_terminal
 from synthproxy.synths import Note, get_synth

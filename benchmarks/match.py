@@ -37,11 +37,11 @@ from synthproxy.matching.estimators.checkpoint import load_estimator
 from synthproxy.matching.match import match
 from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
-from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.scores import embedding_distances, mean_with_interval, score_pair
 from synthproxy.matching.search import random_candidates
 from synthproxy.matching.settings import MatchSettings
+from synthproxy.matching.shipped import shipped_presets, shipped_proposer
 from synthproxy.matching.target import Target, read_target
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import Note, Synth, get_synth
@@ -75,15 +75,19 @@ class Means:
 Method = Callable[[Means, Target, Budget], Candidate]
 
 
-def staged(*, proposed: bool = True, bank: bool = False, **settings: float) -> Method:
-    """A match by :func:`synthproxy.matching.match.match`, some of its stages left out."""
+def staged(*, proposed: bool = True, shipped: bool = True, bank: bool = False, **settings: float) -> Method:
+    """A match by :func:`synthproxy.matching.match.match`, some of its stages or sources left out."""
 
     def find(means: Means, target: Target, budget: Budget) -> Candidate:
         found = match(
             means.synth,
             target,
             budget,
-            sources=Sources(means.banks() if bank else (), proposer=means.proposer if proposed else None),
+            sources=Sources(
+                means.banks() if bank else (),
+                proposer=means.proposer if proposed else None,
+                presets=shipped_presets(means.synth) if shipped else None,
+            ),
             settings=replace(MatchSettings(seed=means.seed), **settings),  # type: ignore[arg-type]
         )
         return found.matches[0].candidate
@@ -147,11 +151,13 @@ METHODS: Mapping[str, Method] = {
     "ours-and-bank": staged(bank=True),
     "without-runners-up": staged(top=1),
     "without-proposer": staged(proposed=False),
+    "without-shipped-presets": staged(shipped=False),
+    "without-both": staged(proposed=False, shipped=False),
     "without-islands": staged(apart_until=0.0),
     "without-search": staged(search_until=0.25),
     "without-refinement": staged(search_until=1.0, refine_until=1.0),
     "proposals": staged(propose_until=1.0),
-    "genetic": staged(proposed=False, bank=True, apart_until=0.0, search_until=1.0, refine_until=1.0),
+    "genetic": staged(proposed=False, shipped=False, bank=True, apart_until=0.0, search_until=1.0, refine_until=1.0),
     "nearest-in-bank": by_looking_up,
     "cold-cma-es": by_cold_evolution_strategy,
     "random": by_chance,

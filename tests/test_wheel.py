@@ -48,14 +48,15 @@ def without_network() -> list[str]:
     return isolated if able else []
 
 
-def test_it_holds_code_networks_and_nothing_of_other_people(wheel):
+def test_it_holds_code_what_we_ship_and_nothing_of_other_people(wheel):
     assert wheel.stat().st_size < LARGEST
     names = [Path(name) for name in zipfile.ZipFile(wheel).namelist()]
     assert {name.suffix for name in names if "dist-info" not in name.parts[0]} <= {
-        *(".py", ".typed", ".md", ".safetensors"),
+        *(".py", ".typed", ".md", ".safetensors", ".syx"),
         *(".json", ".toml", ".css", ".js", ".html", ".svg"),
     }
-    assert Path("synthproxy/networks/dexed-proposer.safetensors") in names
+    shipped = [name.name for name in names if name.parent == Path("synthproxy/shipped")]
+    assert sorted(shipped) == ["README.md", "dexed-bank.syx", "dexed-proposer.safetensors"]
 
 
 def test_a_sound_is_matched_from_the_wheel_alone(wheel, tmp_path):

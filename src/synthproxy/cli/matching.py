@@ -74,7 +74,7 @@ def match(
         Checkpoint of a trained proposer to draw candidates from; by default the one that comes with the package, which
         has one for Dexed.
     unaided:
-        Use no proposer.
+        Use nothing that comes with the package: no proposer and none of its presets.
     lock:
         A parameter or a group of them that keeps its value of the preset in --start, or the synth's default: lfo,
         operators.3, 'op?_detune'.

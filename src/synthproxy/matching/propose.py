@@ -36,12 +36,14 @@ class Sources:
         corpora: banks to retrieve from.
         proxy: a trained proxy to look through many presets with before any is rendered.
         proposer: a trained proposer, which draws presets for the target.
+        presets: presets to try as they are, (n, free), such as those that come with the package.
         begin: a preset, (free,), whose variations take the place of random presets.
     """
 
     corpora: Sequence[Corpus | Bank] = ()
     proxy: ProxyBank | None = None
     proposer: TrainedProposer | None = None
+    presets: Floats | None = None
     begin: Floats | None = None
 
 
@@ -62,15 +64,19 @@ def propose(
     if sources.proxy:
         known = [c.preset for c in proposals]
         proposals += sources.proxy.propose(bench.synth, target, known, settings.retrieved, generator)
+    tried = () if sources.presets is None else sources.presets
+    own = [Candidate(preset, note, "shipped") for preset in tried for note in target.notes]
+    generator.shuffle(own)  # They lie sorted by kind, and a short budget is to try some of each.
+    drawn: list[Candidate] = []
     if sources.proposer:
         goes_on = going(_DRAWING_PART * settings.propose_until)
-        made = sources.proposer.propose(
+        drawn = sources.proposer.propose(
             bench.synth, target, settings.drawn, settings.temperatures, generator, lambda: goes_on(()), bench.bounds
         )
-        proposals = _by_turns(proposals, _audible(bench, bench.within(made)))
+    proposals = _by_turns(proposals, *(_audible(bench, bench.within(some)) for some in (own, drawn)))
     if sources.begin is None:
-        drawn = random_candidates(bench.synth.space, target.notes, 4 * settings.random, generator)
-        proposals += _audible(bench, bench.within(drawn))[: settings.random]
+        chance = random_candidates(bench.synth.space, target.notes, 4 * settings.random, generator)
+        proposals += _audible(bench, bench.within(chance))[: settings.random]
     else:
         proposals = _variations(bench, sources.begin, target.notes, settings, generator) + proposals
     scored: list[Candidate] = []
@@ -97,9 +103,9 @@ def _variations(
     return [*first, *(replace(child, origin="start") for child in children)]
 
 
-def _by_turns(first: Sequence[Candidate], second: Sequence[Candidate]) -> list[Candidate]:
-    """Both, so that a budget that ends early has tried as many of either."""
-    return [candidate for candidate in chain(*zip_longest(first, second)) if candidate is not None]
+def _by_turns(*several: Sequence[Candidate]) -> list[Candidate]:
+    """All of them, so that a budget that ends early has tried as many of each."""
+    return [candidate for candidate in chain(*zip_longest(*several)) if candidate is not None]
 
 
 def _audible(bench: Bench, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -24,10 +24,10 @@ from synthproxy.matching.influence import Influences, influences
 from synthproxy.matching.match import Match, MatchedNote, MatchResult, Progress, State, match
 from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
-from synthproxy.matching.proposers.shipped import shipped_proposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
 from synthproxy.matching.settings import MatchSettings
+from synthproxy.matching.shipped import shipped_presets, shipped_proposer
 from synthproxy.matching.target import Target, read_targets
 from synthproxy.progress import progress_bar
 from synthproxy.report.content import Comparison, Page, Section, Sound
@@ -51,8 +51,8 @@ class MatchOrder:
     """What is to be matched and how; see the command line for the meaning of each.
 
     Exactly one of ``seconds`` and ``renders`` is set. Without a ``proposer`` the one that is shipped for the synth is
-    used, if there is one and the match is not to be ``unaided``. ``others`` are further notes of the instrument that
-    ``target`` is one of, and ``other_pitches`` theirs, if ``pitch`` is given.
+    used, if there is one, and shipped presets are tried too, unless the match is to be ``unaided``. ``others`` are
+    further notes of the instrument that ``target`` is one of, and ``other_pitches`` theirs, if ``pitch`` is given.
     """
 
     target: Path
@@ -105,6 +105,7 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
         corpora=[Bank.open(path) for path in order.corpora],
         proxy=ProxyBank.load(order.proxy) if order.proxy else None,
         proposer=TrainedProposer.load(checkpoint) if checkpoint else None,
+        presets=None if order.unaided else shipped_presets(synth),
         begin=begin.vector if begin else None,
     )
     bounds = Bounds.of(synth.space, begin.vector if begin else None, lock=order.lock, near=order.near)

@@ -90,7 +90,7 @@ def test_our_recipes_are_sound_and_say_how_to_run_them(path):
     assert TABLE in tables
     assert f"synthproxy train {path.relative_to(RECIPES.parent)} --out " in text.splitlines()[0]
     corpora = [*tables["corpus"]["train"], *tables["corpus"]["validation"]]
-    made = re.findall(r"synthproxy generate --synth (\S+) --audio-model (\S+) .* --out (\S+)", text)
+    made = re.findall(r"synthproxy (?:generate|import) --synth (\S+) --audio-model (\S+) .* --out (\S+)", text)
     assert sorted(corpora) == sorted(out for *_, out in made)
     overrides = [f"corpus.{part}.{i}=." for part in ("train", "validation") for i in range(len(tables["corpus"][part]))]
     recipe = ProposerRecipe.read(path, overrides)

@@ -190,7 +190,7 @@ def test_corpora_that_do_not_belong_together_are_refused(tmp_path, make_proposer
 
 
 def test_audio_models_say_how_many_parts_of_a_clip_they_keep_apart():
-    assert [segments_of(name) for name in ("mel@16", "mel", "mn04_mel@8", "mel@max")] == [16, 1, 8, 1]
+    assert [segments_of(name) for name in ("mel@16", "mel", "mn04_mel@8", "mel@log16", "mel@max")] == [16, 1, 8, 16, 1]
 
 
 def test_a_table_makes_a_recipe_that_of_a_proposer(tmp_path, noted_corpora):

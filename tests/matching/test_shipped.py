@@ -1,4 +1,4 @@
-"""The proposer that comes with the package: it is whole, small, of this version's space, and of use."""
+"""What comes with the package: it is whole, small, of this version's space, of use, and nobody else's."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from synthproxy.audio.io import write_audio
 from synthproxy.matching.candidates import Bench
 from synthproxy.matching.proposers.proposing import TrainedProposer
-from synthproxy.matching.proposers.shipped import FOLDER, shipped_proposer
 from synthproxy.matching.search import random_candidates
 from synthproxy.matching.settings import MatchSettings
+from synthproxy.matching.shipped import FOLDER, shipped_presets, shipped_proposer
 from synthproxy.matching.target import read_target
 from synthproxy.report.match_folder import MatchOrder, run_match
 from synthproxy.synths import Note, get_synth
@@ -47,7 +47,20 @@ def test_what_it_draws_for_a_plucked_sound_is_nearer_than_what_chance_does(tmp_p
     assert min(c.distance for c in ours) < 0.9 * min(c.distance for c in others)
 
 
-def test_a_match_asks_it_unless_it_is_to_be_unaided(tmp_path, synth):
+def test_shipped_presets_sound_each_at_its_own_and_are_of_nobody_else(synth, request):
+    presets = shipped_presets(synth)
+    assert presets.shape == (len(np.unique(presets, axis=0)), synth.space.size)
+    assert len(presets) > 64
+    sounds = [synth.render(preset, Note(), 1.0, RATE) for preset in presets[::8]]
+    assert all(np.abs(sound).max() > 0.01 for sound in sounds)
+    assert shipped_presets(get_synth("dexed-paper")).shape[1] == get_synth("dexed-paper").space.size
+    assert len(shipped_presets(get_synth("vital"))) == 0
+    voices = synth.read_presets(request.getfixturevalue("shared_folder") / "data" / "dx7_voices.npz", Note())
+    known = {preset.vector.tobytes() for preset in voices}
+    assert not [preset for preset in presets if preset.tobytes() in known]
+
+
+def test_a_match_asks_both_unless_it_is_to_be_unaided(tmp_path, synth):
     preset = synth.space.snap(synth.space.from_names({"op2_output_level": 0.7}))
     write_audio(tmp_path / "target.wav", synth.render(preset, Note(60, 100, 0.3), 0.5, RATE), RATE)
     asked = {}
@@ -55,5 +68,5 @@ def test_a_match_asks_it_unless_it_is_to_be_unaided(tmp_path, synth):
         order = MatchOrder(tmp_path / "target.wav", renders=60, pitch=60, duration=0.3, unaided=unaided, top=60)
         found = run_match(order, tmp_path / f"unaided-{unaided}", workers=1)
         asked[unaided] = {row["origin"] for row in found["candidates"]}
-    assert "proposer" in asked[False]
-    assert "proposer" not in asked[True]
+    assert {"proposer", "shipped"} <= asked[False]
+    assert not {"proposer", "shipped"} & asked[True]
