@@ -37,6 +37,7 @@ def match(
     top: int = 5,
     corpus: Annotated[list[Path] | None, Parameter(name=["--corpus", "--bank"], negative="")] = None,
     proxy: Path | None = None,
+    estimator: Path | None = None,
     proposer: Path | None = None,
     unaided: Annotated[bool, Parameter(negative="")] = False,
     lock: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -70,6 +71,8 @@ def match(
         Banks, or other corpora, to retrieve candidates from.
     proxy:
         Checkpoint of a trained proxy to look through made-up presets with.
+    estimator:
+        Checkpoint of a trained estimator, whose preset is a candidate too.
     proposer:
         Checkpoint of a trained proposer to draw candidates from; by default the one that comes with the package, which
         has one for Dexed.
@@ -105,6 +108,7 @@ def match(
         top=top,
         corpora=corpus or (),
         proxy=proxy,
+        estimator=estimator,
         proposer=proposer,
         unaided=unaided,
         pitch=pitches[0] if pitches else None,

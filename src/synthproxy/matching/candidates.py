@@ -26,8 +26,8 @@ class Candidate:
 
     Args:
         preset: (free,).
-        origin: where it came from: ``retrieval``, ``proxy``, ``shipped``, ``proposer``, ``random``, ``search``,
-            ``refinement``.
+        origin: where it came from: ``retrieval``, ``proxy``, ``estimator``, ``shipped``, ``proposer``, ``random``,
+            ``search``, ``refinement``.
         distance: search distance from the target, the mean over its notes; infinite until it has been rendered.
         gain: factor that brings its sound to the target's level.
         island: the population that it evolves in, where several do apart.

@@ -11,6 +11,7 @@ import numpy as np
 from synthproxy.corpus import Bank, Corpus
 from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.distances import SAMPLE_RATE
+from synthproxy.matching.estimators.proposing import TrainedEstimator
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.proxy_bank import ProxyBank
 from synthproxy.matching.retrieval import retrieve
@@ -35,6 +36,7 @@ class Sources:
     Args:
         corpora: banks to retrieve from.
         proxy: a trained proxy to look through many presets with before any is rendered.
+        estimator: a trained estimator, which tells one preset for each note that the target may be.
         proposer: a trained proposer, which draws presets for the target.
         presets: presets to try as they are, (n, free), such as those that come with the package.
         begin: a preset, (free,), whose variations take the place of random presets.
@@ -42,6 +44,7 @@ class Sources:
 
     corpora: Sequence[Corpus | Bank] = ()
     proxy: ProxyBank | None = None
+    estimator: TrainedEstimator | None = None
     proposer: TrainedProposer | None = None
     presets: Floats | None = None
     begin: Floats | None = None
@@ -64,6 +67,8 @@ def propose(
     if sources.proxy:
         known = [c.preset for c in proposals]
         proposals += sources.proxy.propose(bench.synth, target, known, settings.retrieved, generator)
+    if sources.estimator:
+        proposals = sources.estimator.propose(bench.synth, target) + proposals
     tried = () if sources.presets is None else sources.presets
     own = [Candidate(preset, note, "shipped") for preset in tried for note in target.notes]
     generator.shuffle(own)  # They lie sorted by kind, and a short budget is to try some of each.

@@ -107,7 +107,7 @@ def embed_shifted(target: Target, audio_model: str, identity: str, above: Sequen
     model = get_audio_model(audio_model)
     if model.identity != identity:
         raise IncompatibleError(f"{audio_model}: its weights are not those that the presets were embedded with")
-    return embed_batch(model, np.stack([_as_heard(target, shift, seconds, model.sample_rate) for shift in above]))
+    return embed_batch(model, np.stack([as_heard(target, shift, seconds, model.sample_rate) for shift in above]))
 
 
 def in_space(presets: Floats, space: PresetSpace, other: PresetSpace) -> Floats:
@@ -125,7 +125,8 @@ def in_space(presets: Floats, space: PresetSpace, other: PresetSpace) -> Floats:
     return other.snap(other.encode(everything))
 
 
-def _as_heard(target: Target, above: int, seconds: float, sample_rate: int) -> NDArray[np.float32]:
+def as_heard(target: Target, above: int, seconds: float, sample_rate: int) -> NDArray[np.float32]:
+    """A target brought down by so many semitones, to so many seconds and to a usual level, (samples,)."""
     # A sound played back at another rate changes its pitch.
     pretended = round(SAMPLE_RATE * 2 ** (-above / 12))
     audio = resample(target.audio, pretended, sample_rate) if pretended != sample_rate else target.audio

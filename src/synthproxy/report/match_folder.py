@@ -20,6 +20,7 @@ from synthproxy.interruption import stop_on_signals
 from synthproxy.matching.bounds import ANYWHERE, Bounds
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.distances import SAMPLE_RATE
+from synthproxy.matching.estimators.proposing import TrainedEstimator
 from synthproxy.matching.influence import Influences, influences
 from synthproxy.matching.match import Match, MatchedNote, MatchResult, Progress, State, match
 from synthproxy.matching.propose import Sources
@@ -62,6 +63,7 @@ class MatchOrder:
     top: int = 5
     corpora: Sequence[Path] = ()
     proxy: Path | None = None
+    estimator: Path | None = None
     proposer: Path | None = None
     unaided: bool = False
     pitch: int | None = None
@@ -104,13 +106,15 @@ def run_match(order: MatchOrder, folder: Path, *, workers: int | None = None) ->
     sources = Sources(
         corpora=[Bank.open(path) for path in order.corpora],
         proxy=ProxyBank.load(order.proxy) if order.proxy else None,
+        estimator=TrainedEstimator.load(order.estimator) if order.estimator else None,
         proposer=TrainedProposer.load(checkpoint) if checkpoint else None,
         presets=None if order.unaided else shipped_presets(synth),
         begin=begin.vector if begin else None,
     )
     bounds = Bounds.of(synth.space, begin.vector if begin else None, lock=order.lock, near=order.near)
     settings = MatchSettings(top=order.top, seed=order.seed)
-    files = [str(path) for path in (*order.corpora, order.proxy, *([checkpoint] if checkpoint else []))]
+    asked = [path for path in (order.estimator, checkpoint) if path]
+    files = [str(path) for path in (*order.corpora, order.proxy, *asked)]
     limits = {"seconds": order.seconds, "renders": order.renders, "seed": order.seed}
     begun_from = [begin.vector.tolist() if begin else None, bounds.low.tolist(), bounds.high.tolist()]
     task = task_identity(synth, target, sources=files, begun_from=begun_from, **limits)
