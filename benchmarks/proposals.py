@@ -1,0 +1,85 @@
+"""How near the presets are that proposers draw for voices they have not learned from.
+
+    python benchmarks/proposals.py VOICES PROPOSER … [--voices 40] [--draws 200] [--seed 0]
+
+VOICES is a file of voices, such as held-out/voices.npz of split_voices.py; PROPOSER a checkpoint. Each voice is
+played at middle C for 2 s of 5 s, and that note is told. Half of the draws are at a temperature of 0.4, half at 0.7;
+distances are those that a search goes by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from machine import describe_machine
+from numpy.typing import NDArray
+
+from synthproxy.audio.io import write_audio
+from synthproxy.matching.candidates import Bench
+from synthproxy.matching.distances import SAMPLE_RATE
+from synthproxy.matching.proposers.proposing import TrainedProposer
+from synthproxy.matching.scores import mean_with_interval
+from synthproxy.matching.target import Target, read_target
+from synthproxy.report.tables import Cell, Table, to_markdown
+from synthproxy.synths import Note, Synth, get_synth
+from synthproxy.workers import independent_workers
+
+SECONDS = 5.0
+TEMPERATURES = (0.4, 0.7)
+FARTHEST = 9.0
+"""Distance that a silent draw counts for."""
+AUDIBLE = 0.01
+
+
+def targets_of(synth: Synth, voices: Path, count: int, seed: int) -> list[Target]:
+    presets = [preset.vector for preset in synth.read_presets(voices, Note())]
+    found: list[Target] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for place in np.random.default_rng(seed).permutation(len(presets)):
+            audio = synth.render(presets[place], Note(), SECONDS, SAMPLE_RATE)
+            if np.abs(audio).max() > AUDIBLE:
+                write_audio(sound := Path(folder) / "voice.wav", audio, SAMPLE_RATE)
+                found.append(read_target(sound, pitch=Note().pitch, duration=Note().duration))
+            if len(found) == count:
+                break
+    return found
+
+
+def distances_of(proposer: TrainedProposer, synth: Synth, target: Target, draws: int, seed: int) -> NDArray[np.float64]:
+    """Of the draws, nearest first."""
+    with Bench(synth, target.audio) as bench:
+        drawn = proposer.propose(synth, target, draws, TEMPERATURES, np.random.default_rng(seed))
+        found = np.asarray([candidate.distance for candidate in bench.score(drawn)])
+    return np.sort(np.where(np.isfinite(found), found, FARTHEST))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("voices", type=Path)
+    parser.add_argument("proposers", type=Path, nargs="+", metavar="PROPOSER")
+    parser.add_argument("--voices", type=int, default=40, dest="count")
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    synth = get_synth("dexed")
+    targets = targets_of(synth, arguments.voices, arguments.count, arguments.seed)
+    rows: list[tuple[Cell, ...]] = []
+    for checkpoint in arguments.proposers:
+        proposer = TrainedProposer.load(checkpoint)
+        with independent_workers():
+            found = [distances_of(proposer, synth, target, arguments.draws, arguments.seed) for target in targets]
+        best = mean_with_interval(np.asarray([distances[0] for distances in found]))
+        interval = f"{best.interval.low:.3f} to {best.interval.high:.3f}"
+        ten = float(np.mean([distances[:10].mean() for distances in found]))
+        rows.append((checkpoint.stem, best.mean, interval, ten, float(np.mean([np.median(one) for one in found]))))
+    title = f"Search distance of {arguments.draws} draws, mean over {len(targets)} voices"
+    columns = ("", "nearest", "95 %", "nearest ten", "median")
+    print(to_markdown(Table(title, columns, tuple(rows), best={"nearest": "lowest"})))
+    print(describe_machine())
+
+
+if __name__ == "__main__":
+    main()
