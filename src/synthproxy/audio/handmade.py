@@ -54,7 +54,7 @@ DEFAULT_MEL_FLOOR: Final = 1e-6
 DEFAULT_MEL_SHIFT: Final = 6.0
 DEFAULT_MEL_SCALE: Final = 5.0
 MATCHED_RMS: Final = 0.04
-"""About the median of DX7 voices that people made."""
+"""About the median of DX7 voices that people made; a recording's level says nothing about the preset."""
 QUIETEST_RMS: Final = 1e-6
 
 CLIPS_PER_CHUNK: Final = 2

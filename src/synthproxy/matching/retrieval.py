@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from synthproxy.audio.handmade import MATCHED_RMS
 from synthproxy.audio.io import resample
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Bank, Corpus
@@ -132,12 +133,8 @@ def as_heard(target: Target, above: int, seconds: float, sample_rate: int) -> ND
     audio = resample(target.audio, pretended, sample_rate) if pretended != sample_rate else target.audio
     length = round(seconds * sample_rate)
     audio = np.pad(audio[:length], (0, max(0, length - len(audio))))
-    usual = np.full(length, _USUAL_RMS, dtype=np.float32)
+    usual = np.full(length, MATCHED_RMS, dtype=np.float32)
     return (audio * float(matching_gain(audio, usual))).astype(np.float32)
-
-
-_USUAL_RMS = 0.04
-"""Median RMS of hand-crafted DX7 voices at the plug-in's level; a recording's level says nothing about the preset."""
 
 
 def _l1(stored: Floats, query: Floats) -> NDArray[np.float64]:
