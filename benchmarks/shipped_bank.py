@@ -46,10 +46,9 @@ def matched(soundfont: Path, program: int, pitch: int, renders: int, folder: Pat
         return
     checkpoint = shipped_proposer(synth)
     assert checkpoint
-    audio = play(soundfont, program, pitch)
-    while not np.abs(audio).max() > SILENT:  # The double bass, whose samples end below.
-        pitch -= 12
-        audio = play(soundfont, program, pitch)
+    # The samples of the double bass end below middle C.
+    octaves = ((own, play(soundfont, program, own)) for own in range(pitch, -1, -12))
+    pitch, audio = next((own, heard) for own, heard in octaves if np.abs(heard).max() > SILENT)
     write_audio(sound, audio, SAMPLE_RATE)
     target = read_target(sound, pitch=pitch, duration=HELD)
     sources, settings = Sources(proposer=TrainedProposer.load(checkpoint)), replace(MatchSettings(), top=1)
