@@ -4,18 +4,23 @@
         [--estimator NAME=FILE …] [--audio-model NAME] [--most 60] [--pitch 60 --duration 2]
 
 SOUNDS is a folder of sound files, each a note: voices that split_voices.py held out, NSynth, what general_midi.py
-makes. They are cut to 5 s. What is found for each by each method is kept in FOLDER, and not looked for again; sounds of
-it lie in ``FOLDER/METHOD``, so that `synthproxy listen` can set them side by side. Without ``--proposer`` that which is
-shipped for the synth is asked. Of Dexed, every ``.syx`` is read again and played by ``dexed-py`` alone; the last column
-is the mean of the largest differences between that and the WAV.
+makes. They are cut to 5 s. How near each method came to each is kept in ``FOLDER/METHOD.csv``, and not looked for
+again; sounds of it lie in ``FOLDER/METHOD``, so that `synthproxy listen` can set them side by side. Without
+``--proposer`` that which is shipped for the synth is asked. Of Dexed, every ``.syx`` is read again and played by
+``dexed-py`` alone; the last column is the mean of the largest differences between that and the WAV.
+
+The tables of RESULTS.md are of the files in ``benchmarks/measured``: copy a folder of these to FOLDER to go on from
+there, or to see its table again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +57,7 @@ from synthproxy.workers import independent_workers
 
 SECONDS = 5.0
 PLAYED = ".syx against .wav"
+SOUND = "sound"
 CHILDREN = 32
 COLD_STEP = 0.3
 """Standard deviation of CMA-ES that knows nothing: of parameters from 0 to 1, about the middle."""
@@ -185,29 +191,44 @@ def scores_of(means: Means, found: Candidate, target: Target, model: str | None)
 
 
 def find_all(name: str, method: Method, means: Means, arguments: argparse.Namespace) -> list[dict[str, float]]:
-    folder, rows = make_folder(arguments.folder / name), list[dict[str, float]]()
-    for path in targets_of(arguments):
-        file = folder / f"{path.stem}.json"
-        if not file.exists():
-            given = {"pitch": arguments.pitch, "duration": arguments.duration}
-            target = read_target(path, **given)
+    """Scores of each sound, in the order of the sounds."""
+    folder, table = make_folder(arguments.folder / name), arguments.folder / f"{name}.csv"
+    known = read_scores(table) if table.exists() else {}
+    targets = targets_of(arguments)
+    for path in targets:
+        if path.stem not in known:
+            target = read_target(path, pitch=arguments.pitch, duration=arguments.duration)
             budget = Budget(None if arguments.renders else arguments.seconds, arguments.renders)
             found = method(means, target, budget)
             scores, audio = scores_of(means, found, target, arguments.audio_model)
-            write_audio(file.with_suffix(".wav"), audio, SAMPLE_RATE)
-            preset = NamedPreset(found.preset, path.stem[:10], str(path))
-            saved = file.with_suffix(means.synth.suffix)
-            save_presets(means.synth, saved, [preset])
-            if saved.suffix == ".syx":
-                scores[PLAYED] = played_alone(saved, found.note, file.with_suffix(".wav"))
-            replace_file(file, json.dumps({**scores, **noted(found.note)}))
+            write_audio(sound := folder / path.name, audio, SAMPLE_RATE)
+            save_presets(
+                means.synth,
+                preset := sound.with_suffix(means.synth.suffix),
+                [NamedPreset(found.preset, path.stem[:10], str(path))],
+            )
+            if preset.suffix == ".syx":
+                scores[PLAYED] = played_alone(preset, found.note, sound)
+            known[path.stem] = {**scores, "pitch": found.note.pitch, "duration": found.note.duration}
+            write_scores(table, known)
             print(f"{name}, {path.stem}: {scores['a_mean']:.3f}", flush=True)
-        rows.append(json.loads(file.read_text(encoding="utf8")))
-    return rows
+    return [known[path.stem] for path in targets]
 
 
-def noted(note: Note) -> dict[str, float]:
-    return {"pitch": note.pitch, "duration": note.duration}
+def read_scores(table: Path) -> dict[str, dict[str, float]]:
+    """Scores by sound."""
+    with table.open(encoding="utf8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row.pop(SOUND): {key: float(value) for key, value in row.items() if value} for row in rows}
+
+
+def write_scores(table: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
+    text = io.StringIO(newline="")
+    rows = [{SOUND: sound, **{key: f"{value:.6g}" for key, value in row.items()}} for sound, row in scores.items()]
+    writer = csv.DictWriter(text, list(dict.fromkeys(chain(*rows))), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_file(table, text.getvalue())
 
 
 def targets_of(arguments: argparse.Namespace) -> list[Path]:
