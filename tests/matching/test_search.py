@@ -180,7 +180,7 @@ def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
     settings = MatchSettings(random=64, search=SearchSettings(population=32))
     match(
         synth, sound, Budget(renders=600), settings=settings, workers=1,
-        report=lambda _, state: states.append(state), stop=lambda: states[-1].used > 0.6,
+        report=lambda _, state: states.append(state), stop=lambda: states[-1].used > settings.apart_until + 0.05,
     )  # fmt: skip
     task = task_identity(synth, sound, renders=600)
     save_state(tmp_path, task, states[-1])
@@ -215,6 +215,20 @@ def test_a_match_interrupted_while_islands_are_apart_keeps_them_so(tmp_path, syn
     assert 0.35 < states[-1].used < settings.apart_until
     assert {c.island for c in states[-1].population} == set(range(settings.search.islands))
     assert not states[-1].apart
+
+
+def test_a_population_is_no_larger_than_the_renders_bring_together():
+    settings = SearchSettings(population=256, least=64, renders_each=60)
+    sizes = [settings.within(renders).population for renders in (0, 600, 6_000, 60_000)]
+    assert sizes == [64, 64, 100, 256]
+    assert SearchSettings(population=32).within(60_000).population == 32
+
+
+def test_a_budget_tells_how_many_renders_there_will_be():
+    assert Budget(renders=4_000).expected(10) == 4_000
+    budget = Budget(seconds=1_000, spent=0.5)
+    assert budget.expected(0) == 0
+    assert budget.expected(6_000) == pytest.approx(12_000, rel=0.01)  # What an earlier run rendered is among them.
 
 
 @pytest.mark.parametrize("limits", [{}, {"seconds": 1.0, "renders": 5}, {"seconds": 0.0}, {"seconds": float("nan")}])

@@ -39,3 +39,7 @@ class Budget:
             assert self.seconds is not None
             now = (time.monotonic() - self._start) / self.seconds
         return min(1.0, self.spent + now)
+
+    def expected(self, renders: int) -> float:
+        """Renders that there will be in all, as far as those so far tell, an earlier run's among them."""
+        return self.renders if self.renders is not None else renders / max(self.used(renders), 1e-9)

@@ -167,14 +167,13 @@ def match(
         population = list(start.population) if start else propose(bench, target, sources, settings, generator, going)
         proposal = proposal or (population[0] if population else None)
         stage = "search"
-        islands, apart_until = settings.search.islands, min(settings.apart_until, settings.search_until)
+        search = settings.search.within(budget.expected(bench.renders + (start.renders if start else 0)))
+        apart_until = min(settings.apart_until, settings.search_until)
         population = evolve(
-            bench, population, generator, keep_going=going(apart_until), settings=settings.search, islands=islands
+            bench, population, generator, keep_going=going(apart_until), settings=search, islands=search.islands
         )
         apart = apart or different(bench, island_by_island(population), settings.top, settings.difference)
-        population = evolve(
-            bench, population, generator, keep_going=going(settings.search_until), settings=settings.search
-        )
+        population = evolve(bench, population, generator, keep_going=going(settings.search_until), settings=search)
         stage = "refine"
         wanted = settings.top - 1
         population = refine(bench, population, generator, keep_going=going(settings.refine_until if wanted else 1.0))

@@ -24,7 +24,10 @@ class SearchSettings:
     """Settings of the genetic search.
 
     Args:
-        population: candidates kept.
+        population: candidates kept, at most.
+        least: candidates kept however few renders there are, unless ``population`` is fewer.
+        renders_each: renders that a search needs for each candidate that it keeps. With fewer it has no time to bring
+            them together, and with many more it has done so, and finds nothing any more.
         islands: equal parts of the population, which at first exchange nothing.
         children: candidates made and rendered per generation.
         tournament: the best of this many random candidates becomes a parent.
@@ -33,13 +36,20 @@ class SearchSettings:
         note_change: probability that a child's note gets another length.
     """
 
-    population: int = 64
+    population: int = 256
+    least: int = 64
+    renders_each: int = 60
     islands: int = 4
     children: int = 32
     tournament: int = 4
     crossover: float = 0.6
     swap: float = 0.05
     note_change: float = 0.1
+
+    def within(self, renders: float) -> SearchSettings:
+        """The same, but that no more candidates are kept than so many renders bring together."""
+        fitting = max(self.least, round(renders / self.renders_each))
+        return replace(self, population=min(self.population, fitting))
 
 
 class Variation:

@@ -33,8 +33,8 @@ class MatchSettings:
     drawn: int = 1024
     temperatures: tuple[float, ...] = (0.3, 0.5, 0.75)
     propose_until: float = 0.25
-    apart_until: float = 0.5
-    search_until: float = 0.75
+    apart_until: float = 0.6
+    search_until: float = 0.8
     refine_until: float = 0.9
     top: int = 5
     difference: float = 1.0
