@@ -30,6 +30,7 @@ from dexed import DexedSynth, Patch
 from machine import describe_machine
 from numpy.typing import NDArray
 
+from synthproxy.audio.base import AudioModel
 from synthproxy.audio.io import write_audio
 from synthproxy.audio.registry import get_audio_model
 from synthproxy.corpus import Bank
@@ -65,12 +66,13 @@ COLD_STEP = 0.3
 
 @dataclass(frozen=True)
 class Means:
-    """What methods may use."""
+    """What methods may use, and what they are judged by beside the distances."""
 
     synth: Synth
     proposer: TrainedProposer | None
     bank: Bank | None
     seed: int
+    audio_model: AudioModel | None
 
     def banks(self) -> Sequence[Bank]:
         if self.bank is None:
@@ -179,14 +181,14 @@ def played_alone(preset: Path, note: Note, sound: Path) -> float:
     return float(np.abs(audio * matching_gain(audio, written) - written).max())
 
 
-def scores_of(means: Means, found: Candidate, target: Target, model: str | None) -> tuple[dict[str, float], Any]:
+def scores_of(means: Means, found: Candidate, target: Target) -> tuple[dict[str, float], Any]:
     """How near it is, and its sound at the target's level."""
     audio = means.synth.render(found.preset, found.note, target.seconds, SAMPLE_RATE)
     levelled = (audio * np.float32(matching_gain(audio, target.audio))).astype(np.float32)
     pair = dict(score_pair(levelled, target.audio).scores)
     scores = {**pair, "raw": distances(audio, target.audio).a_mean}
-    if model:
-        scores["embedding"] = float(embedding_distances(get_audio_model(model), levelled[None], target.audio[None])[0])
+    if means.audio_model:
+        scores["embedding"] = float(embedding_distances(means.audio_model, levelled[None], target.audio[None])[0])
     return scores, levelled
 
 
@@ -200,7 +202,7 @@ def find_all(name: str, method: Method, means: Means, arguments: argparse.Namesp
             target = read_target(path, pitch=arguments.pitch, duration=arguments.duration)
             budget = Budget(None if arguments.renders else arguments.seconds, arguments.renders)
             found = method(means, target, budget)
-            scores, audio = scores_of(means, found, target, arguments.audio_model)
+            scores, audio = scores_of(means, found, target)
             write_audio(sound := folder / path.name, audio, SAMPLE_RATE)
             save_presets(
                 means.synth,
@@ -294,6 +296,7 @@ def main() -> None:
         TrainedProposer.load(proposer) if proposer else None,
         Bank.open(arguments.bank) if arguments.bank else None,
         arguments.seed,
+        get_audio_model(arguments.audio_model) if arguments.audio_model else None,
     )
     estimators = dict(entry.split("=", 1) for entry in arguments.estimator)
     methods = {**METHODS, **{name: by_estimator(Path(file)) for name, file in estimators.items()}}
