@@ -45,7 +45,7 @@ from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.retrieval import retrieve
 from synthproxy.matching.scores import embedding_distances, mean_with_interval, score_pair
-from synthproxy.matching.search import random_candidates
+from synthproxy.matching.search import SearchSettings, random_candidates
 from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.shipped import shipped_presets, shipped_proposer
 from synthproxy.matching.target import Target, read_target
@@ -83,7 +83,7 @@ class Means:
 Method = Callable[[Means, Target, Budget], Candidate]
 
 
-def staged(*, proposed: bool = True, shipped: bool = True, bank: bool = False, **settings: float) -> Method:
+def staged(*, proposed: bool = True, shipped: bool = True, bank: bool = False, **settings: Any) -> Method:
     """A match by :func:`synthproxy.matching.match.match`, some of its stages or sources left out."""
 
     def find(means: Means, target: Target, budget: Budget) -> Candidate:
@@ -96,7 +96,7 @@ def staged(*, proposed: bool = True, shipped: bool = True, bank: bool = False, *
                 proposer=means.proposer if proposed else None,
                 presets=shipped_presets(means.synth) if shipped else None,
             ),
-            settings=replace(MatchSettings(seed=means.seed), **settings),  # type: ignore[arg-type]
+            settings=replace(MatchSettings(seed=means.seed), **settings),
         )
         return found.matches[0].candidate
 
@@ -162,6 +162,7 @@ METHODS: Mapping[str, Method] = {
     "without-shipped-presets": staged(shipped=False),
     "without-both": staged(proposed=False, shipped=False),
     "without-islands": staged(apart_until=0.0),
+    "with-64-candidates": staged(search=SearchSettings(population=64)),
     "without-search": staged(search_until=0.25),
     "without-refinement": staged(search_until=1.0, refine_until=1.0),
     "proposals": staged(propose_until=1.0),
