@@ -224,6 +224,19 @@ def test_a_population_is_no_larger_than_the_renders_bring_together():
     assert SearchSettings(population=32).within(60_000).population == 32
 
 
+def test_a_match_of_few_renders_searches_with_few_candidates(tmp_path, synth, target):
+    write_audio(tmp_path / "target.wav", target, RATE)
+    sound = read_target(tmp_path / "target.wav", pitch=60, duration=0.5)
+    sizes: dict[str, int] = {}
+
+    def report(progress, state):
+        sizes[progress.stage] = len(state.population)
+
+    settings = MatchSettings(random=64)
+    match(synth, sound, Budget(renders=600), settings=settings, workers=1, report=report)
+    assert sizes["propose"] > sizes["search"] == settings.search.least
+
+
 def test_a_budget_tells_how_many_renders_there_will_be():
     assert Budget(renders=4_000).expected(10) == 4_000
     budget = Budget(seconds=1_000, spent=0.5)
