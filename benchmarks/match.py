@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -49,7 +48,7 @@ from synthproxy.matching.search import SearchSettings, random_candidates
 from synthproxy.matching.settings import MatchSettings
 from synthproxy.matching.shipped import shipped_presets, shipped_proposer
 from synthproxy.matching.target import Target, read_target
-from synthproxy.report.tables import Cell, Table, to_markdown
+from synthproxy.report.tables import Cell, Table, to_csv, to_markdown
 from synthproxy.synths import Note, Synth, get_synth
 from synthproxy.synths.base import NamedPreset
 from synthproxy.synths.dx7_voice import read_voices
@@ -226,12 +225,11 @@ def read_scores(table: Path) -> dict[str, dict[str, float]]:
 
 
 def write_scores(table: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
-    text = io.StringIO(newline="")
-    rows = [{SOUND: sound, **{key: f"{value:.6g}" for key, value in row.items()}} for sound, row in scores.items()]
-    writer = csv.DictWriter(text, list(dict.fromkeys(chain(*rows))), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    replace_file(table, text.getvalue())
+    keys = list(dict.fromkeys(chain(*scores.values())))
+    rows = [
+        (sound, *(float(f"{row[key]:.6g}") if key in row else None for key in keys)) for sound, row in scores.items()
+    ]
+    replace_file(table, to_csv(Table(table.stem, (SOUND, *keys), tuple(rows))))
 
 
 def targets_of(arguments: argparse.Namespace) -> list[Path]:

@@ -232,7 +232,7 @@ def test_a_match_of_few_renders_searches_with_few_candidates(tmp_path, synth, ta
     def report(progress, state):
         sizes[progress.stage] = len(state.population)
 
-    settings = MatchSettings(random=64)
+    settings = MatchSettings(random=128)
     match(synth, sound, Budget(renders=600), settings=settings, workers=1, report=report)
     assert sizes["propose"] > sizes["search"] == settings.search.least
 
