@@ -226,9 +226,9 @@ def read_scores(table: Path) -> dict[str, dict[str, float]]:
 
 def write_scores(table: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
     keys = list(dict.fromkeys(chain(*scores.values())))
-    rows = [
-        (sound, *(float(f"{row[key]:.6g}") if key in row else None for key in keys)) for sound, row in scores.items()
-    ]
+    rows: list[tuple[Cell, ...]] = []
+    for sound, row in scores.items():
+        rows.append((sound, *(float(f"{row[key]:.6g}") if key in row else None for key in keys)))
     replace_file(table, to_csv(Table(table.stem, (SOUND, *keys), tuple(rows))))
 
 
