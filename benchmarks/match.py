@@ -228,7 +228,7 @@ def write_scores(table: Path, scores: Mapping[str, Mapping[str, float]]) -> None
     keys = list(dict.fromkeys(chain(*scores.values())))
     rows: list[tuple[Cell, ...]] = []
     for sound, row in scores.items():
-        rows.append((sound, *(float(f"{row[key]:.6g}") if key in row else None for key in keys)))
+        rows.append((sound, *(float(f"{row[key]:.6g}") if key in row else "" for key in keys)))
     replace_file(table, to_csv(Table(table.stem, (SOUND, *keys), tuple(rows))))
 
 
