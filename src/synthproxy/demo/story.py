@@ -172,9 +172,9 @@ def _page(
     found = Section(
         "Sounds and the presets that make them",
         "Five targets that belong to no corpus: two DX7 voices, and three sounds that no DX7 made. Each match is a "
-        ".syx file that opens in a DX7 or in Dexed. Candidates come from the corpus, from the proxy and "
-        "from the proposer that comes with the package; they are rendered, bred and refined on the real engine until "
-        "the time is up.",
+        ".syx file that opens in a DX7 or in Dexed. Candidates come from the corpus, from the proxy, and from the "
+        "proposer and the presets that come with the package; they are rendered, bred and refined on the real engine "
+        "until the time is up.",
         (table, *comparisons),
     )
     introduction = (
