@@ -9,7 +9,8 @@ from synthproxy.audio.io import write_audio
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
-from synthproxy.matching.candidates import Bench, Candidate, nearest
+from synthproxy.matching.candidates import BEGINNING, Bench, Candidate, nearest
+from synthproxy.matching.distances import SearchDistance
 from synthproxy.matching.match import State, match
 from synthproxy.matching.refine import refine
 from synthproxy.matching.saved_state import forget_state, load_state, save_state, task_identity
@@ -83,6 +84,25 @@ def test_evolution_comes_nearer_and_never_loses_its_best(synth, target):
     assert best[0].distance < 0.9 * first
     assert seen == sorted(seen, reverse=True)
     assert len({c.key for c in best}) == len(best)
+
+
+def test_what_begins_too_far_away_is_not_rendered_to_its_end(synth, target):
+    with Bench(synth, target, 1) as bench:
+        whole = start(bench)
+        so_far = bench.renders
+        beginnings = np.asarray([c.beginning for c in whole])
+        limit = float(np.median(beginnings))
+        again = bench.score(whole, [limit] * len(whole))
+        spent = bench.renders - so_far
+        sound = bench.render(whole[0])[0]
+    heard = round(BEGINNING * RATE)
+    assert whole[0].beginning == SearchDistance(target[:heard])([sound[:heard]])[0][0]
+    passed = beginnings <= limit
+    assert [c.distance for c in again] == [
+        c.distance if ok else float("inf") for c, ok in zip(whole, passed, strict=True)
+    ]
+    # A beginning of 0.15 s costs its part of the 0.8 s.
+    assert spent == pytest.approx(passed.sum() + len(whole) * 0.15 / 0.8, abs=1)
 
 
 def test_islands_exchange_nothing_until_they_are_one(synth, target, monkeypatch):

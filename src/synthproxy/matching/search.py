@@ -158,11 +158,21 @@ def evolve(
             variation.children(part, share, generator) for part, share in zip(parts.values(), shares, strict=True)
         ]
         fresh = {c.key: c for c in chain(*children) if c.key not in known}
-        scored = bench.score(fresh.values())
+        full = settings.population // len(parts)
+        limits: dict[int | None, float] = {island: _limit(part, full) for island, part in parts.items()}
+        scored = bench.score(fresh.values(), [limits[c.island] for c in fresh.values()])
         for island, part in parts.items():
             own = [c for c in scored if c.island == island]
-            parts[island] = nearest([*part, *own], settings.population // len(parts))
+            parts[island] = nearest([*part, *own], full)
     return best
+
+
+def _limit(part: Sequence[Candidate], full: int) -> float:
+    """How far a child's beginning may be: as far as that of any candidate kept, once there are as many as may be.
+
+    Half of all children begin farther away, and of those among them that would have been kept nearly none are lost.
+    """
+    return max(c.beginning for c in part) if len(part) == full else float("inf")
 
 
 def _dealt(population: Sequence[Candidate], count: int) -> dict[int, list[Candidate]]:

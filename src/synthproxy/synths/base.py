@@ -107,6 +107,15 @@ class BoundsLoudness(Protocol):
 
 
 @runtime_checkable
+class StartsAtOnce(Protocol):
+    """A synth that renders a short sound in a fraction of the time of a long one."""
+
+    @property
+    def starts_at_once(self) -> Literal[True]:
+        """That it does; a plug-in that is started anew for each sound does not."""
+
+
+@runtime_checkable
 class NamesParts(Protocol):
     """A synth that can say what its parameters do in a preset."""
 

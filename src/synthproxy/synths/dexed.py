@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from dexed._dexed import DexedSynth as _Engine
@@ -51,6 +51,7 @@ class Dexed:
     """
 
     suffix = ".syx"
+    starts_at_once: Literal[True] = True
 
     def __init__(self, name: str = "dexed", *, gain: float = 1.0, folds: bool = True) -> None:
         self._set_up(name, read_definition(definition_path(name)).space, gain, folds)
