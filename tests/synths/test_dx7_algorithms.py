@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthproxy.synths import Note, get_synth
-from synthproxy.synths.dx7_algorithms import ALGORITHMS, OPERATORS, symmetries, wiring
+from synthproxy.synths.dx7_algorithms import ALGORITHMS, OPERATORS, changes, symmetries, wiring
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,35 @@ def test_symmetric_operators_change_places_unheard_and_others_do_not(dexed):
             else:
                 heard_swaps += not alike
     assert heard_swaps > 10
+
+
+def test_from_an_algorithm_to_itself_nothing_changes():
+    for number in range(ALGORITHMS):
+        own = changes(number)[number]
+        assert own.connections == 0
+        assert own.orders.tolist() == symmetries(number).tolist()
+
+
+def test_algorithms_that_differ_in_one_connection():
+    # 1 and 2 in where the feedback is, 1 and 3 in how many operators are in a stack.
+    assert [changes(0)[other].connections for other in (1, 2)] == [1, 2]
+    assert changes(0)[1].orders.tolist() == [[0, 1, 2, 3, 4, 5]]
+    assert all(changes(a)[b].connections == changes(b)[a].connections for a in range(4) for b in range(ALGORITHMS))
+
+
+def test_rewiring_places_operators_where_they_do_what_they_did(dexed):
+    generator = np.random.default_rng(3)
+    names = [parameter.name for parameter in dexed.space.free]
+    groups = np.asarray([parameter.group for parameter in dexed.space.free])
+    operators = np.asarray([np.flatnonzero(groups == f"operators.{number + 1}") for number in range(OPERATORS)])
+    preset = dexed.space.sample(generator, 1)[0]
+    preset[[names.index("algorithm"), names.index("feedback")]] = 0
+    rewired = [dexed.rewired(preset, generator) for _ in range(100)]
+    for other in rewired:
+        dexed.space.validate(other)
+        assert sorted(other[operators].tolist()) == sorted(preset[operators].tolist())
+        assert other[names.index("algorithm")] != 0
+    # Without feedback, algorithms 1 and 2 are the same.
+    alike = next(other for other in rewired if other[names.index("algorithm")] == 1)
+    one, other = (dexed.render(x, Note(), 0.5, 32_000) for x in (preset, alike))
+    assert np.array_equal(one, other)

@@ -163,10 +163,14 @@ def _compared(distances: Sequence[SearchDistance], sounds: Iterable[NDArray[np.f
 
 
 def nearest(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
-    """The nearest different candidates, nearest first."""
-    unique: dict[tuple[bytes, Note], Candidate] = {}
+    """The nearest candidates that sound different, nearest first.
+
+    Of those that are as far to the last bit the first is taken: they differ in what is not heard, and a population
+    would fill up with them.
+    """
+    unique: dict[float, Candidate] = {}
     for candidate in sorted(candidates, key=lambda c: c.distance):
-        unique.setdefault(candidate.key, candidate)
+        unique.setdefault(candidate.distance, candidate)
     return list(unique.values())[:count]
 
 

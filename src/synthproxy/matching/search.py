@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.candidates import Bench, Candidate, nearest, presets_of
 from synthproxy.synths import Kind, Note, PresetSpace
+from synthproxy.synths.base import Rewires
 from synthproxy.synths.space import Floats
 
 
@@ -32,7 +33,9 @@ class SearchSettings:
         children: candidates made and rendered per generation.
         tournament: the best of this many random candidates becomes a parent.
         crossover: probability that a child has two parents.
-        swap: probability that a child takes one operator's, or other group's, values for another like it.
+        swap: probability that one operator, or other group, of a child changes places with another like it.
+        copy: probability that one becomes what another like it is.
+        rewire: probability that a child of a synth that can be rewired is.
         note_change: probability that a child's note gets another length.
     """
 
@@ -44,6 +47,8 @@ class SearchSettings:
     tournament: int = 4
     crossover: float = 0.6
     swap: float = 0.05
+    copy: float = 0.03
+    rewire: float = 0.06
     note_change: float = 0.1
 
     def within(self, renders: float) -> SearchSettings:
@@ -53,13 +58,25 @@ class SearchSettings:
 
 
 class Variation:
-    """Makes children: crossover by groups, swaps of like groups, and mutation, all of them within bounds."""
+    """Makes children: crossover by groups, like groups moved, parts rewired, and mutation, all of them within bounds.
+
+    Args:
+        seconds: length of the target, beyond which no note is held.
+        synth: that of the presets, if it can rewire them.
+    """
 
     def __init__(
-        self, space: PresetSpace, seconds: float, settings: SearchSettings, bounds: Bounds | None = None
+        self,
+        space: PresetSpace,
+        seconds: float,
+        settings: SearchSettings,
+        bounds: Bounds | None = None,
+        synth: Rewires | None = None,
     ) -> None:
         self.space, self.seconds, self.settings = space, seconds, settings
         self.bounds = bounds or Bounds.of(space)
+        # What is locked would not come along to where its part goes.
+        self.synth = synth if len(self.bounds.open) == space.size else None
         names = [p.group or p.name for p in space.free]
         self.groups = [np.asarray([i for i, n in enumerate(names) if n == group]) for group in dict.fromkeys(names)]
         self.alike = self._alike_groups(names)
@@ -100,6 +117,11 @@ class Variation:
         if self.alike and generator.random() < self.settings.swap:
             here, there = self.alike[generator.integers(len(self.alike))]
             preset[here], preset[there] = preset[there].copy(), preset[here].copy()
+        if self.alike and generator.random() < self.settings.copy:
+            here, there = self.alike[generator.integers(len(self.alike))]
+            preset[here] = preset[there]
+        if self.synth and generator.random() < self.settings.rewire:
+            preset = self.synth.rewired(preset.astype(np.float32), generator).astype(np.float64)
         if not crossed or generator.random() < 0.7:
             self._mutate(preset, generator)
         if generator.random() < self.settings.note_change:
@@ -149,7 +171,8 @@ def evolve(
         The population, nearest first.
     """
     settings = settings or SearchSettings()
-    variation = Variation(bench.synth.space, bench.seconds, settings, bench.bounds)
+    synth = bench.synth if isinstance(bench.synth, Rewires) else None
+    variation = Variation(bench.synth.space, bench.seconds, settings, bench.bounds, synth)
     parts = _dealt(nearest(population, settings.population), islands)
     shares = [len(share) for share in np.array_split(np.arange(settings.children), max(1, len(parts)))]
     while keep_going(best := nearest(chain(*parts.values()), settings.population)):

@@ -116,6 +116,14 @@ class StartsAtOnce(Protocol):
 
 
 @runtime_checkable
+class Rewires(Protocol):
+    """A synth with parts that can be connected in several ways."""
+
+    def rewired(self, preset: Floats, generator: np.random.Generator) -> Floats:
+        """The preset, (free,), connected in another way, its parts placed where they do most of what they did."""
+
+
+@runtime_checkable
 class NamesParts(Protocol):
     """A synth that can say what its parameters do in a preset."""
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from synthproxy.synths import dx7_scaling
 from synthproxy.synths.base import NamedPreset, Note
 from synthproxy.synths.definition import definition_path, read_definition
-from synthproxy.synths.dx7_algorithms import wiring
+from synthproxy.synths.dx7_algorithms import OPERATORS, changes, wiring
 from synthproxy.synths.dx7_loudness import rms_bound
 from synthproxy.synths.dx7_parts import part_in_words
 from synthproxy.synths.dx7_voice import MAXIMA, PARAMETERS, Voice, read_voices, unpack_parameters, write_voices
@@ -63,6 +63,7 @@ class Dexed:
         is_category = np.asarray([space.parameters[i].kind is Kind.CATEGORICAL for i in self._order])
         self._scale = np.where(is_category, 1, MAXIMA).astype(np.float64)
         self._engines = threading.local()
+        self._rewiring = _rewiring(space)
 
     def with_space(self, space: PresetSpace) -> Dexed:
         """The same synth with other parameters held."""
@@ -145,6 +146,22 @@ class Dexed:
         audio *= np.float32(PLUGIN_LEVEL * self.gain)
         return np.asarray(audio)
 
+    def rewired(self, preset: Floats, generator: np.random.Generator) -> Floats:
+        """The preset, (free,), with another algorithm, drawn rather from those that are like its own."""
+        if self._rewiring is None:
+            return preset
+        algorithm, operators = self._rewiring
+        now = int(preset[algorithm])
+        others = changes(now)
+        likely = np.exp([-_LIKENESS * change.connections for change in others])
+        likely[now] = 0.0
+        new = int(generator.choice(len(others), p=likely / likely.sum()))
+        order = generator.choice(others[new].orders)
+        moved = preset.copy()
+        moved[operators] = preset[operators[order]]
+        moved[algorithm] = new
+        return moved
+
     def _engine(self, sample_rate: int) -> Any:
         """This thread's engine: loading and playing are two calls, so threads must not share one."""
         engines: dict[int, Any] = self._engines.__dict__.setdefault("by_rate", {})
@@ -157,6 +174,18 @@ class Dexed:
         bound = rms_bound(self.voices(presets), note.pitch, note.velocity, note.duration, seconds, sample_rate)
         return bound * PLUGIN_LEVEL * self.gain
 
+
+def _rewiring(space: PresetSpace) -> tuple[int, NDArray[np.int64]] | None:
+    """Columns of the algorithm and of each operator, (6, parameters), where all of an operator can go elsewhere."""
+    column = {p.name: i for i, p in enumerate(space.free)}
+    names = [[n for n in column if n.startswith(f"op{k + 1}_")] for k in range(OPERATORS)]
+    if "algorithm" not in column or len({tuple(n[len("op1_") :] for n in own) for own in names}) > 1:
+        return None
+    return column["algorithm"], np.asarray([[column[n] for n in own] for own in names])
+
+
+_LIKENESS = 0.7
+"""How much less likely an algorithm is for each connection that is other: by a factor of e^0.7."""
 
 _UNNAMED = b" " * 10 + b"\x3f"
 """Name, and all six operators switched on: what the engine wants after the parameters."""

@@ -52,6 +52,38 @@ def wiring() -> Wiring:
     return Wiring(feeds, feedback, heard)
 
 
+@dataclass(frozen=True)
+class Change:
+    """From one algorithm to another.
+
+    Args:
+        connections: how many connections, carriers among them, are other than before.
+        orders: (orders, 6), every order of the operators with which they are so few; as of :func:`symmetries`.
+    """
+
+    connections: int
+    orders: NDArray[np.int64]
+
+
+@cache
+def changes(algorithm: int) -> tuple[Change, ...]:
+    """To each of the algorithms, from this one, 0–31."""
+    graph = wiring()
+    orders = _orders()
+    rows, columns = orders[:, :, None], orders[:, None, :]
+    found = []
+    for other in range(ALGORITHMS):
+        fed = graph.feeds[algorithm][rows, columns] != graph.feeds[other]
+        # A feedback that is elsewhere is one that is gone and one that is new.
+        fed_back = graph.feedback[algorithm][rows, columns] != graph.feedback[other]
+        heard = graph.heard[algorithm][orders] != graph.heard[other]
+        differing = fed.sum((1, 2)) + fed_back.sum((1, 2)) // 2 + heard.sum(1)
+        best: NDArray[np.int64] = orders[differing == differing.min()]
+        best.flags.writeable = False
+        found.append(Change(int(differing.min()), best))
+    return tuple(found)
+
+
 @cache
 def symmetries(algorithm: int) -> NDArray[np.int64]:
     """Orders of the operators that leave the sound as it is: the automorphisms of the algorithm's graph.
@@ -65,9 +97,15 @@ def symmetries(algorithm: int) -> NDArray[np.int64]:
     """
     graph = wiring()
     feeds, feedback, heard = graph.feeds[algorithm], graph.feedback[algorithm], graph.heard[algorithm]
-    orders = np.asarray(list(permutations(range(OPERATORS))))
+    orders = _orders()
     rows, columns = orders[:, :, None], orders[:, None, :]
     same = (feeds[rows, columns] == feeds).all((1, 2)) & (feedback[rows, columns] == feedback).all((1, 2))
     found: NDArray[np.int64] = orders[same & (heard[orders] == heard).all(1)]
     found.flags.writeable = False
     return found
+
+
+@cache
+def _orders() -> NDArray[np.int64]:
+    """Every order of the operators, (720, 6), the first of which is 0, 1, …, 5."""
+    return np.asarray(list(permutations(range(OPERATORS))))
