@@ -162,6 +162,7 @@ METHODS: Mapping[str, Method] = {
     "without-both": staged(proposed=False, shipped=False),
     "without-islands": staged(apart_until=0.0),
     "with-64-candidates": staged(search=SearchSettings(population=64)),
+    "without-rewiring": staged(search=SearchSettings(copy=0.0, shift=0.0, rewire=0.0)),
     "without-search": staged(search_until=0.25),
     "without-refinement": staged(search_until=1.0, refine_until=1.0),
     "proposals": staged(propose_until=1.0),

@@ -118,7 +118,6 @@ def test_one_preset_is_found_for_all_notes_and_repeats(synth, target, corpus):
     best = runs[0].matches[0]
     assert best.candidate.distance < runs[0].proposal.candidate.distance
     assert [played.note.pitch for played in best.notes] == [best.candidate.note.pitch + above for above in (0, 12, 19)]
-    assert states[-1].renders % 3 == 0
     for played, sound in zip(best.notes, target.sounds, strict=True):
         alone = synth.render(best.candidate.preset, played.note, sound.seconds, RATE)
         np.testing.assert_allclose(played.audio, alone * np.float32(played.gain), atol=1e-6)

@@ -19,6 +19,9 @@ from synthproxy.synths import Kind, Note, PresetSpace
 from synthproxy.synths.base import Rewires
 from synthproxy.synths.space import Floats
 
+_SHIFTED = 0.7
+"""Part of the like groups whose parameter moves, where it moves in several."""
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -35,6 +38,7 @@ class SearchSettings:
         crossover: probability that a child has two parents.
         swap: probability that one operator, or other group, of a child changes places with another like it.
         copy: probability that one becomes what another like it is.
+        shift: probability that the same parameter of several like groups moves by the same step.
         rewire: probability that a child of a synth that can be rewired is.
         note_change: probability that a child's note gets another length.
     """
@@ -48,6 +52,7 @@ class SearchSettings:
     crossover: float = 0.6
     swap: float = 0.05
     copy: float = 0.03
+    shift: float = 0.15
     rewire: float = 0.06
     note_change: float = 0.1
 
@@ -86,14 +91,18 @@ class Variation:
         # At least one step of the grid, or nothing would change; a continuous knob has none.
         self.least = np.asarray([1.0 / (p.cardinality - 1) if p.cardinality > 1 else 0.0 for p in space.free])
 
-    def _alike_groups(self, names: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Pairs of groups whose parameters are the same, one by one: ``operators.1`` and ``operators.2``."""
+    def _alike_groups(self, names: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Groups whose parameters are the same, one by one, as those of ``operators.1`` and ``operators.2``.
+
+        Returns:
+            Columns of each, (groups, parameters), for each kind of group.
+        """
         stems: dict[tuple[str, int], list[NDArray[np.int64]]] = {}
         for group in self.groups:
             stem, _, number = names[group[0]].rpartition(".")
             if stem and number.isdigit():
                 stems.setdefault((stem, len(group)), []).append(group)
-        return [(a, b) for groups in stems.values() for a in groups for b in groups if a is not b]
+        return [np.stack(groups) for groups in stems.values() if len(groups) > 1]
 
     def children(self, population: Sequence[Candidate], count: int, generator: np.random.Generator) -> list[Candidate]:
         """New candidates, each from one or two of the population."""
@@ -114,12 +123,8 @@ class Variation:
                     preset[group] = second.preset[group]
             if generator.random() < 0.5:
                 note = second.note
-        if self.alike and generator.random() < self.settings.swap:
-            here, there = self.alike[generator.integers(len(self.alike))]
-            preset[here], preset[there] = preset[there].copy(), preset[here].copy()
-        if self.alike and generator.random() < self.settings.copy:
-            here, there = self.alike[generator.integers(len(self.alike))]
-            preset[here] = preset[there]
+        if self.alike:
+            self._vary_alike(preset, self.alike[generator.integers(len(self.alike))], generator)
         if self.synth and generator.random() < self.settings.rewire:
             preset = self.synth.rewired(preset.astype(np.float32), generator).astype(np.float64)
         if not crossed or generator.random() < 0.7:
@@ -127,6 +132,21 @@ class Variation:
         if generator.random() < self.settings.note_change:
             note = self._other_length(note, generator)
         return Candidate(preset.astype(np.float32), note, "search", island=first.island)
+
+    def _vary_alike(
+        self, preset: NDArray[np.float64], groups: NDArray[np.int64], generator: np.random.Generator
+    ) -> None:
+        """Two of the groups change places, one becomes another, or one parameter of several moves, now and then."""
+        here, there = generator.choice(groups, size=2, replace=False)
+        if generator.random() < self.settings.swap:
+            preset[here], preset[there] = preset[there].copy(), preset[here].copy()
+        if generator.random() < self.settings.copy:
+            preset[here] = preset[there]
+        if generator.random() < self.settings.shift:
+            same = generator.choice(groups, axis=1)
+            if not self.categorical[same[0]]:
+                moved = same[generator.random(len(same)) < _SHIFTED]
+                preset[moved] += self._step(same[0], generator)
 
     def _parent(self, population: Sequence[Candidate], generator: np.random.Generator) -> Candidate:
         """The nearest of a few; the population is sorted, so it has the lowest index."""
@@ -144,8 +164,12 @@ class Variation:
             elif generator.random() < 0.1:
                 preset[i] = generator.uniform(self.bounds.low[i], self.bounds.high[i])
             else:
-                step = 10 ** generator.uniform(-2.3, -0.5) * generator.standard_normal()
-                preset[i] += step if abs(step) > self.least[i] else np.copysign(self.least[i], step)
+                preset[i] += self._step(i, generator)
+
+    def _step(self, column: int, generator: np.random.Generator) -> float:
+        """Of random size, from one of the grid to the whole range."""
+        step = 10 ** generator.uniform(-2.3, -0.5) * generator.standard_normal()
+        return float(step if abs(step) > self.least[column] else np.copysign(self.least[column], step))
 
     def _other_length(self, note: Note, generator: np.random.Generator) -> Note:
         duration = note.duration * np.exp(0.3 * generator.standard_normal())
