@@ -205,8 +205,18 @@ class PresetSpace:
     def snap(self, presets: ArrayLike) -> Floats:
         """Move every value to the nearest that its parameter can take, within its interval."""
         vectors = np.asarray(presets, dtype=np.float64)
-        columns = [p.snap(vectors[..., i]) for i, p in enumerate(self.free)]
-        return np.stack(columns, axis=-1).astype(np.float32)
+        snapped = np.empty(vectors.shape, dtype=np.float32)
+        for parameter, columns in self._same_values:
+            snapped[..., columns] = parameter.snap(vectors[..., columns])
+        return snapped
+
+    @cached_property
+    def _same_values(self) -> list[tuple[Parameter, NDArray[np.int64]]]:
+        """Columns of the parameters that can take the same values, with one of these: so many are snapped at once."""
+        columns: dict[tuple[object, ...], list[int]] = {}
+        for i, p in enumerate(self.free):
+            columns.setdefault((p.kind, p.values, p.low, p.high, p.cardinality), []).append(i)
+        return [(self.free[own[0]], np.asarray(own)) for own in columns.values()]
 
     def validate(self, presets: ArrayLike) -> None:
         """Raise :class:`InvalidInputError` unless every value is one that its parameter can take."""
