@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from synthproxy.synths import dx7_scaling
 from synthproxy.synths.base import NamedPreset, Note
 from synthproxy.synths.definition import definition_path, read_definition
-from synthproxy.synths.dx7_algorithms import OPERATORS, changes, wiring
+from synthproxy.synths.dx7_algorithms import ALGORITHMS, OPERATORS, change, wiring
 from synthproxy.synths.dx7_loudness import rms_bound
 from synthproxy.synths.dx7_parts import part_in_words
 from synthproxy.synths.dx7_voice import MAXIMA, PARAMETERS, Voice, read_voices, unpack_parameters, write_voices
@@ -152,8 +152,8 @@ class Dexed:
             return preset
         algorithm, operators = self._rewiring
         now = int(preset[algorithm])
-        others = changes(now)
-        likely = np.exp([-_LIKENESS * change.connections for change in others])
+        others = [change(now, other) for other in range(ALGORITHMS)]
+        likely = np.exp([-_LIKENESS * other.connections for other in others])
         likely[now] = 0.0
         new = int(generator.choice(len(others), p=likely / likely.sum()))
         order = generator.choice(others[new].orders)

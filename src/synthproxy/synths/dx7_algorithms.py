@@ -66,25 +66,20 @@ class Change:
 
 
 @cache
-def changes(algorithm: int) -> tuple[Change, ...]:
-    """To each of the algorithms, from this one, 0–31."""
-    graph = wiring()
-    orders = _orders()
+def change(algorithm: int, other: int) -> Change:
+    """From one algorithm to another, both 0–31."""
+    graph, orders = wiring(), _orders()
     rows, columns = orders[:, :, None], orders[:, None, :]
-    found = []
-    for other in range(ALGORITHMS):
-        fed = graph.feeds[algorithm][rows, columns] != graph.feeds[other]
-        # A feedback that is elsewhere is one that is gone and one that is new.
-        fed_back = graph.feedback[algorithm][rows, columns] != graph.feedback[other]
-        heard = graph.heard[algorithm][orders] != graph.heard[other]
-        differing = fed.sum((1, 2)) + fed_back.sum((1, 2)) // 2 + heard.sum(1)
-        best: NDArray[np.int64] = orders[differing == differing.min()]
-        best.flags.writeable = False
-        found.append(Change(int(differing.min()), best))
-    return tuple(found)
+    fed = graph.feeds[algorithm][rows, columns] != graph.feeds[other]
+    # A feedback that is elsewhere is one that is gone and one that is new.
+    fed_back = graph.feedback[algorithm][rows, columns] != graph.feedback[other]
+    heard = graph.heard[algorithm][orders] != graph.heard[other]
+    differing = fed.sum((1, 2)) + fed_back.sum((1, 2)) // 2 + heard.sum(1)
+    best: NDArray[np.int64] = orders[differing == differing.min()]
+    best.flags.writeable = False
+    return Change(int(differing.min()), best)
 
 
-@cache
 def symmetries(algorithm: int) -> NDArray[np.int64]:
     """Orders of the operators that leave the sound as it is: the automorphisms of the algorithm's graph.
 
@@ -95,14 +90,7 @@ def symmetries(algorithm: int) -> NDArray[np.int64]:
         (orders, 6), the first of which is 0, 1, …, 5: where an order has j in place i, operator i is to become what
         operator j is.
     """
-    graph = wiring()
-    feeds, feedback, heard = graph.feeds[algorithm], graph.feedback[algorithm], graph.heard[algorithm]
-    orders = _orders()
-    rows, columns = orders[:, :, None], orders[:, None, :]
-    same = (feeds[rows, columns] == feeds).all((1, 2)) & (feedback[rows, columns] == feedback).all((1, 2))
-    found: NDArray[np.int64] = orders[same & (heard[orders] == heard).all(1)]
-    found.flags.writeable = False
-    return found
+    return change(algorithm, algorithm).orders
 
 
 @cache
