@@ -9,7 +9,7 @@ from synthproxy.audio.io import write_audio
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.bounds import Bounds
 from synthproxy.matching.budget import Budget
-from synthproxy.matching.candidates import BEGINNING, Bench, Candidate, nearest
+from synthproxy.matching.candidates import BEGINNING, Bench, Candidate, nearest, presets_of
 from synthproxy.matching.distances import SearchDistance
 from synthproxy.matching.match import State, match
 from synthproxy.matching.refine import refine
@@ -85,6 +85,77 @@ def test_evolution_comes_nearer_and_never_loses_its_best(synth, target):
     assert len({c.key for c in best}) == len(best)
 
 
+def one_parent(synth, target_preset, **settings):
+    """Children of one preset that came about by nothing but what is asked for, and few mutations."""
+    nothing = {"crossover": 1.0, "swap": 0.0, "copy": 0.0, "shift": 0.0, "rewire": 0.0, "note_change": 0.0}
+    variation = Variation(synth.space, 1.0, SearchSettings(**(nothing | settings)), synth=synth)
+    parent = Candidate(target_preset, NOTE, "random")
+    return variation, presets_of(variation.children([parent], 60, np.random.default_rng(2)))
+
+
+def test_an_operator_becomes_what_another_is(synth, target_preset):
+    def copies(**settings):
+        variation, children = one_parent(synth, target_preset, **settings)
+        operators = children[:, variation.alike[0]]
+        return sum(len(np.unique(one, axis=0)) < len(one) for one in operators)
+
+    assert copies() == 0
+    assert copies(copy=1.0) > 20
+
+
+def test_one_parameter_of_several_operators_moves_by_one_step(synth, target_preset):
+    def shifts(**settings):
+        variation, children = one_parent(synth, target_preset, **settings)
+        steps = np.round((children - target_preset)[:, variation.alike[0]], 3)
+        counts = [
+            [np.unique(column[column != 0], return_counts=True)[1].max(initial=0) for column in one.T] for one in steps
+        ]
+        return sum(max(one) >= 3 for one in counts)
+
+    assert shifts() == 0
+    assert shifts(shift=1.0) > 20
+
+
+def test_a_child_is_rewired_unless_something_is_locked(synth, target_preset):
+    column = [parameter.name for parameter in synth.space.free].index("algorithm")
+    _, children = one_parent(synth, target_preset, rewire=1.0)
+    assert (children[:, column] != target_preset[column]).mean() > 0.9
+    _, children = one_parent(synth, target_preset)
+    assert (children[:, column] == target_preset[column]).mean() > 0.9
+    locked = Bounds.of(synth.space, target_preset, lock=["op1_detune"])
+    assert Variation(synth.space, 1.0, SearchSettings(), locked, synth).synth is None
+
+
+def test_of_presets_that_sound_the_same_one_is_kept(synth, target, target_preset):
+    names = [parameter.name for parameter in synth.space.free]
+    unheard = target_preset.copy()
+    unheard[[names.index("lfo_pitch_mod_depth"), names.index("lfo_amp_mod_depth")]] = 0.0
+    other = unheard.copy()
+    other[names.index("lfo_speed")] = 1.0 - np.round(unheard[names.index("lfo_speed")])
+    with Bench(synth, target, 1) as bench:
+        scored = bench.score([Candidate(x, NOTE, "random") for x in synth.space.snap([unheard, other, target_preset])])
+    assert scored[0].distance == scored[1].distance != scored[2].distance
+    assert nearest(scored, 3) == [scored[2], scored[0]]
+
+
+def test_children_are_held_to_the_beginnings_of_those_kept(synth, target, monkeypatch):
+    asked: list[tuple[float, ...]] = []
+    score = Bench.score
+
+    def watched(self, candidates, limits=()):
+        asked.append(tuple(limits))
+        return score(self, candidates, limits)
+
+    with Bench(synth, target, 1) as bench:
+        population = start(bench)
+        monkeypatch.setattr(Bench, "score", watched)
+        for more in (0, 1):
+            settings = SearchSettings(population=len(population) + more)
+            evolve(bench, population, np.random.default_rng(0), settings=settings, keep_going=once())
+    assert set(asked[0]) == {max(c.beginning for c in population)}
+    assert set(asked[1]) == {float("inf")}
+
+
 def test_what_begins_too_far_away_is_not_rendered_to_its_end(synth, target):
     with Bench(synth, target, 1) as bench:
         whole = start(bench)
@@ -100,6 +171,7 @@ def test_what_begins_too_far_away_is_not_rendered_to_its_end(synth, target):
     assert [c.distance for c in again] == [
         c.distance if ok else float("inf") for c, ok in zip(whole, passed, strict=True)
     ]
+    assert [c.beginning for c in again] == beginnings.tolist()
     # A beginning of 0.15 s costs its part of the 0.8 s.
     assert spent == pytest.approx(passed.sum() + len(whole) * 0.15 / 0.8, abs=1)
 
@@ -205,7 +277,9 @@ def test_an_interrupted_match_goes_on_from_its_state(tmp_path, synth, target):
     save_state(tmp_path, task, states[-1])
     assert load_state(tmp_path, "another task") is None
     state = load_state(tmp_path, task)
-    assert [(c.key, c.island) for c in state.population] == [(c.key, c.island) for c in states[-1].population]
+    assert [(c.key, c.island, c.beginning) for c in state.population] == [
+        (c.key, c.island, c.beginning) for c in states[-1].population
+    ]
     assert state.proposal.key == states[-1].proposal.key
     assert state.apart
     assert [c.key for c in state.apart] == [c.key for c in states[-1].apart]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
+from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -25,7 +26,6 @@ BEGINNING = 0.15
 """Seconds of a sound by which a candidate may be told to be out of the question."""
 _SHORT_BESIDE = 4.0
 """How many times as long the whole sound is, at least, where that is worth its own render."""
-_ANYWHERE = float("inf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,10 @@ class Candidate:
     preset: Floats
     note: Note
     origin: str
-    distance: float = float("inf")
+    distance: float = inf
     gain: float = 1.0
     island: int | None = None
-    beginning: float = float("inf")
+    beginning: float = inf
 
     @property
     def key(self) -> tuple[bytes, Note]:
@@ -130,25 +130,26 @@ class Bench:
             limits: how far the beginning of each may be from the target's. One that begins farther away is not rendered
                 to its end and stays infinitely far, where that saves anything.
         """
-        heard = list(self._pool.map(self._heard, self.within(candidates), chain(limits, repeat(_ANYWHERE))))
+        heard = list(self._pool.map(self._heard, self.within(candidates), chain(limits, repeat(inf))))
         self._spent += sum(cost for _, cost in heard)
         return [candidate for candidate, _ in heard]
 
     def _heard(self, candidate: Candidate, limit: float) -> tuple[Candidate, float]:
         """A candidate with its distances, and how many sounds were rendered to tell them."""
-        cost = 0.0
+        cost, beginning = 0.0, inf
         try:
-            if self._beginnings and limit < _ANYWHERE:
+            if self._beginnings and limit < inf:
                 cost += sum(BEGINNING * SAMPLE_RATE / len(audio) for audio in self.targets)
                 beginning, _ = _compared(self._beginnings, self._rendered(candidate, [BEGINNING] * len(self.targets)))
                 if beginning > limit:
-                    return replace(candidate, distance=_ANYWHERE, beginning=beginning), cost
+                    return replace(candidate, distance=inf, beginning=beginning), cost
             cost += len(self.targets)
             sounds = self.render(candidate)
         except FailedRenderError:
             return candidate, cost  # Infinitely far: whoever searches turns elsewhere.
         distance, gain = _compared(self._distances, sounds)
-        beginning, _ = _compared(self._beginnings, map(_beginning, sounds)) if self._beginnings else (_ANYWHERE, 1.0)
+        if self._beginnings and beginning == inf:
+            beginning, _ = _compared(self._beginnings, map(_beginning, sounds))
         return replace(candidate, distance=distance, gain=gain, beginning=beginning), cost
 
 

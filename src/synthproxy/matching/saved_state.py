@@ -42,7 +42,7 @@ def save_state(folder: Path, task: str, state: State) -> None:
         apart=np.array(len(state.apart)),
         presets=np.stack([c.preset for c in rows]),
         notes=np.array([(c.note.pitch, c.note.velocity, c.note.duration) for c in rows]),
-        scores=np.array([(c.distance, c.gain) for c in rows]),
+        scores=np.array([(c.distance, c.gain, c.beginning) for c in rows]),
         origins=np.array([c.origin for c in rows]),
         islands=np.array([_NO_ISLAND if c.island is None else c.island for c in rows]),
     )
@@ -65,8 +65,9 @@ def load_state(folder: Path, task: str) -> State | None:
                     float(distance),
                     float(gain),
                     None if island == _NO_ISLAND else island,
+                    float(beginning),
                 )
-                for preset, note, (distance, gain), origin, island in columns
+                for preset, note, (distance, gain, beginning), origin, island in columns
             )
             first, apart = int(saved["has_proposal"]), int(saved["apart"])
             proposal = rows[0] if first else None
