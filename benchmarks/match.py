@@ -6,8 +6,8 @@
 SOUNDS is a folder of sound files, each a note: voices that split_voices.py held out, NSynth, what general_midi.py
 makes. They are cut to 5 s. How near each method came to each is kept in ``FOLDER/METHOD.csv``, and not looked for
 again; sounds of it lie in ``FOLDER/METHOD``, so that `synthproxy listen` can set them side by side. Without
-``--proposer`` that which is shipped for the synth is asked. Of Dexed, every ``.syx`` is read again and played by
-``dexed-py`` alone; the last column is the mean of the largest differences between that and the WAV.
+``--proposer`` that which is shipped for the synth is asked. Every preset file is read again and played, those of Dexed
+by ``dexed-py`` alone; the last column is the mean of the largest differences between that and the WAV.
 
 The tables of RESULTS.md are of the files in ``benchmarks/measured``: copy a folder of these to FOLDER to go on from
 there, or to see its table again.
@@ -38,7 +38,7 @@ from synthproxy.files import make_folder, replace_file
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.candidates import Bench, Candidate, nearest
 from synthproxy.matching.distances import SAMPLE_RATE, distances, matching_gain
-from synthproxy.matching.estimators.checkpoint import load_estimator
+from synthproxy.matching.estimators.proposing import TrainedEstimator
 from synthproxy.matching.match import match
 from synthproxy.matching.propose import Sources
 from synthproxy.matching.proposers.proposing import TrainedProposer
@@ -56,7 +56,7 @@ from synthproxy.synths.readable import save_presets
 from synthproxy.workers import independent_workers
 
 SECONDS = 5.0
-PLAYED = ".syx against .wav"
+PLAYED = "preset against .wav"
 SOUND = "sound"
 CHILDREN = 32
 COLD_STEP = 0.3
@@ -141,14 +141,12 @@ def by_cold_evolution_strategy(means: Means, target: Target, budget: Budget) -> 
 
 
 def by_estimator(checkpoint: Path) -> Method:
-    """What an estimator says of the sound."""
-    estimator, info = load_estimator(checkpoint)
+    """What an estimator says of the sound, at the nearest of the notes that it may be."""
+    estimator = TrainedEstimator.load(checkpoint)
 
     def find(means: Means, target: Target, budget: Budget) -> Candidate:  # noqa: ARG001
-        length = round(info.rendering.seconds * SAMPLE_RATE)
-        audio = np.pad(target.audio, (0, length))[None, :length]
-        preset = means.synth.space.snap(estimator.estimate(audio)[0])
-        return Candidate(preset, replace(info.rendering.note, pitch=target.note.pitch), "estimator")
+        with independent_workers(), Bench(means.synth, target.audio) as bench:
+            return nearest(bench.score(estimator.propose(means.synth, target)), 1)[0]
 
     return find
 
@@ -173,12 +171,16 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def played_alone(preset: Path, note: Note, sound: Path) -> float:
-    """Largest difference between a WAV and its ``.syx``, played by ``dexed-py`` alone at the level of the WAV."""
+def played_again(synth: Synth, preset: Path, note: Note, sound: Path) -> float:
+    """Largest difference between a WAV and its preset file, read again and played at the level of the WAV."""
     written = read_clip(sound, SAMPLE_RATE, SECONDS)
-    engine = DexedSynth(SAMPLE_RATE)
-    engine.load_patch(Patch.from_sysex(read_voices(preset)[0].unpacked))
-    audio = engine.render(note.pitch, note.velocity, note.duration, len(written) / SAMPLE_RATE)
+    seconds = len(written) / SAMPLE_RATE
+    if preset.suffix == ".syx":
+        engine = DexedSynth(SAMPLE_RATE)
+        engine.load_patch(Patch.from_sysex(read_voices(preset)[0].unpacked))
+        audio = engine.render(note.pitch, note.velocity, note.duration, seconds)
+    else:
+        audio = synth.render(synth.read_presets(preset, note)[0].vector, note, seconds, SAMPLE_RATE)
     return float(np.abs(audio * matching_gain(audio, written) - written).max())
 
 
@@ -210,8 +212,7 @@ def find_all(name: str, method: Method, means: Means, arguments: argparse.Namesp
                 preset := sound.with_suffix(means.synth.suffix),
                 [NamedPreset(found.preset, path.stem[:10], str(path))],
             )
-            if preset.suffix == ".syx":
-                scores[PLAYED] = played_alone(preset, found.note, sound)
+            scores[PLAYED] = played_again(means.synth, preset, found.note, sound)
             known[path.stem] = {**scores, "pitch": found.note.pitch, "duration": found.note.duration}
             write_scores(table, known)
             print(f"{name}, {path.stem}: {scores['a_mean']:.3f}", flush=True)

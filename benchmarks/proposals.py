@@ -1,8 +1,9 @@
 """How near the presets are that proposers draw for voices they have not learned from.
 
     python benchmarks/proposals.py VOICES PROPOSER … [--voices 40] [--draws 200] [--seed 0]
+        [--synth dexed]
 
-VOICES is a file of voices, such as held-out/voices.npz of split_voices.py; PROPOSER a checkpoint. Each voice is
+VOICES is a file of presets, such as held-out/voices.npz of split_voices.py; PROPOSER a checkpoint. Each voice is
 played at middle C for 2 s of 5 s, and that note is told. Half of the draws are at a temperature of 0.4, half at 0.7;
 distances are those that a search goes by.
 """
@@ -63,8 +64,9 @@ def main() -> None:
     parser.add_argument("--voices", type=int, default=40, dest="count")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--synth", default="dexed")
     arguments = parser.parse_args()
-    synth = get_synth("dexed")
+    synth = get_synth(arguments.synth)
     targets = targets_of(synth, arguments.voices, arguments.count, arguments.seed)
     rows: list[tuple[Cell, ...]] = []
     for checkpoint in arguments.proposers:

@@ -56,7 +56,12 @@ def test_it_holds_code_what_we_ship_and_nothing_of_other_people(wheel):
         *(".json", ".toml", ".css", ".js", ".html", ".svg"),
     }
     shipped = [name.name for name in names if name.parent == Path("synthproxy/shipped")]
-    assert sorted(shipped) == ["README.md", "dexed-bank.syx", "dexed-proposer.safetensors"]
+    assert sorted(shipped) == [
+        "README.md",
+        "amsynth-proposer.safetensors",
+        "dexed-bank.syx",
+        "dexed-proposer.safetensors",
+    ]
 
 
 def test_a_sound_is_matched_from_the_wheel_alone(wheel, tmp_path):

@@ -75,7 +75,7 @@ def match(
         Checkpoint of a trained estimator, whose preset is a candidate too.
     proposer:
         Checkpoint of a trained proposer to draw candidates from; by default the one that comes with the package, which
-        has one for Dexed.
+        has one for Dexed and one for amsynth.
     unaided:
         Use nothing that comes with the package: no proposer and none of its presets.
     lock:

@@ -101,4 +101,8 @@ def test_our_recipes_are_sound_and_say_how_to_run_them(path):
 
 
 def test_there_are_recipes():
-    assert [f"{path.parent.name}/{path.stem}" for path in OURS] == ["dexed/proposer-laptop", "dexed/proposer-shipped"]
+    assert [f"{path.parent.name}/{path.stem}" for path in OURS] == [
+        "amsynth/proposer-shipped",
+        "dexed/proposer-laptop",
+        "dexed/proposer-shipped",
+    ]
