@@ -4,8 +4,8 @@
 
 Links the banks that amsynth comes with into ``FOLDER/learned`` and, one to validate by, ``FOLDER/validation``; the
 proposer that ships has learned from these. Targets are drawn from one more bank and written to ``FOLDER/targets``, at
-middle C, held for 2 s of 5 s. Taken are only those whose mean log-mel spectrum is not within 1 dB of that of any preset
-of the other banks. They are for ``match.py --synth amsynth``.
+middle C, held for 2 s of 5 s. Taken are only those whose mean log-mel spectrum, at matched level, is not within 1 dB of
+that of any preset of the other banks. They are for ``match.py --synth amsynth``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from synthproxy.synths import Note, get_synth
 VALIDATION, HELD_OUT = "BriansBank22", "PatriksBank05"
 SECONDS = 5.0
 BANDS, NEAR = 128, 0.046
-"""Values of ``mel`` that are mean levels; they are ln(power) / 5, so that 1 dB is 0.046."""
+"""Values of ``mel-matched`` that are mean levels; they are ln(power) / 5, so that 1 dB is 0.046."""
 AUDIBLE = 0.01
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--banks", type=Path, default=Path("/usr/share/amsynth/banks"))
     arguments = parser.parse_args()
-    synth, model = get_synth("amsynth"), get_audio_model("mel")
+    synth, model = get_synth("amsynth"), get_audio_model("mel-matched")
     folder = make_folder(arguments.folder)
     presets = synth.read_presets(link_banks(arguments.banks, folder), Note())
     with counting("presets") as progress:
