@@ -26,6 +26,7 @@ from synthproxy.matching.scores import mean_with_interval
 from synthproxy.matching.target import Target, read_target
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import Note, Synth, get_synth
+from synthproxy.synths.space import Floats
 from synthproxy.workers import independent_workers
 
 SECONDS = 5.0
@@ -35,15 +36,17 @@ FARTHEST = 9.0
 AUDIBLE = 0.01
 
 
-def targets_of(synth: Synth, voices: Path, count: int, seed: int) -> list[Target]:
+def targets_of(synth: Synth, voices: Path, count: int, seed: int) -> list[tuple[Floats, Target]]:
+    """Audible voices of a file, with their sounds at middle C as targets."""
     presets = [preset.vector for preset in synth.read_presets(voices, Note())]
-    found: list[Target] = []
+    found: list[tuple[Floats, Target]] = []
     with tempfile.TemporaryDirectory() as folder:
         for place in np.random.default_rng(seed).permutation(len(presets)):
             audio = synth.render(presets[place], Note(), SECONDS, SAMPLE_RATE)
             if np.abs(audio).max() > AUDIBLE:
                 write_audio(sound := Path(folder) / "voice.wav", audio, SAMPLE_RATE)
-                found.append(read_target(sound, pitch=Note().pitch, duration=Note().duration))
+                target = read_target(sound, pitch=Note().pitch, duration=Note().duration)
+                found.append((presets[place], target))
             if len(found) == count:
                 break
     return found
@@ -72,7 +75,7 @@ def main() -> None:
     for checkpoint in arguments.proposers:
         proposer = TrainedProposer.load(checkpoint)
         with independent_workers():
-            found = [distances_of(proposer, synth, target, arguments.draws, arguments.seed) for target in targets]
+            found = [distances_of(proposer, synth, target, arguments.draws, arguments.seed) for _, target in targets]
         best = mean_with_interval(np.asarray([distances[0] for distances in found]))
         interval = f"{best.interval.low:.3f} to {best.interval.high:.3f}"
         ten = float(np.mean([distances[:10].mean() for distances in found]))
