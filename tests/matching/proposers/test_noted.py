@@ -79,10 +79,10 @@ def test_batches_hold_presets_of_all_corpora_in_proportion_to_their_sizes(corpor
     assert np.mean([max(count.values()) / 64 for count in pitches]) == pytest.approx(share, abs=0.03)
 
 
-def test_some_embeddings_are_whole_shards_of_every_corpus(corpora):
+def test_some_presets_are_whole_shards_of_every_corpus(corpora):
     noted = NotedPresets(corpora)
-    assert len(noted.some_embeddings(10_000)) == len(noted)
-    some = noted.some_embeddings(SHARD + 1)
+    assert len(noted.some(10_000)[0]) == len(noted)
+    some = noted.some(SHARD + 1)[1]
     expected = np.concatenate([corpora[0].embeddings()[: SHARD - 57], corpora[1].embeddings()[-7:]])
     np.testing.assert_array_equal(some, expected.astype(np.float16))
 

@@ -40,10 +40,25 @@ def test_classes_stand_for_the_values_nearest_to_them(name):
     np.testing.assert_array_equal(code.classes(again), classes)
     exact = [i for i, parameter in enumerate(code.parameters) if not parameter.is_divided]
     np.testing.assert_array_equal(again[:, exact], presets[:, exact])
-    drawn = code.presets(classes, np.random.default_rng(1))
+    drawn = code.draw(classes, code.usual(presets[:0]), np.random.default_rng(1))
     space.validate(drawn)
     assert np.abs(drawn - presets).max() <= 1.0 / (FINEST - 1) + 0.01
     assert (drawn != again).any()
+
+
+def test_values_are_drawn_as_they_were_seen_in_their_class(space):
+    """People leave a fine frequency at 0, hardly ever at 1, and both are of one class."""
+    code, generator = PresetCode(space), np.random.default_rng(0)
+    fine = [parameter.name for parameter in space.free].index("op1_f_fine")
+    seen = space.sample(generator, 400)
+    seen[:, fine] = np.where(generator.random(400) < 0.75, 0.0, np.float32(1 / 99))
+    usual = code.usual(seen)
+    drawn = code.draw(code.classes(seen), usual, generator)
+    space.validate(drawn)
+    assert set(np.rint(99 * drawn[:, fine])) == {0.0, 1.0}
+    assert 0.65 < np.mean(drawn[:, fine] == 0) < 0.85
+    values = code.usual(seen[:0])[fine, code.parameters[fine].size - 1]
+    np.testing.assert_allclose(usual[fine, code.parameters[fine].size - 1], values)  # None was seen: evenly spread.
 
 
 def test_targets_count_neighbours_only_where_classes_are_parts(space):

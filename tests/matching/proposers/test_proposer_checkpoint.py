@@ -33,6 +33,7 @@ def proposer(info):
     torch.manual_seed(0)
     network = info.new_network().eval()
     network.hearing.fit(torch.randn(50, info.dimension) * 3 + 1e-3)
+    network.usual.uniform_()
     for head in network.heads:
         torch.nn.init.normal_(head.weight, std=0.1)
     return network
@@ -56,6 +57,7 @@ def test_a_proposer_comes_back_as_it_was(tmp_path, info, proposer):
     assert about == info
     assert not again.training
     torch.testing.assert_close(logits(again, info), logits(proposer, info), rtol=0, atol=0)
+    assert torch.equal(again.usual, proposer.usual)
     assert checkpoint_form(path) == FORMAT
 
 
@@ -63,10 +65,10 @@ def test_half_precision_halves_the_file_and_changes_little(tmp_path, info, propo
     save_proposer(tmp_path / "whole.safetensors", proposer, info)
     save_proposer(tmp_path / "half.safetensors", proposer, info, half=True)
     tensors, about = read_tensors(tmp_path / "half.safetensors", FORMAT)
-    description = len(json.dumps(about))
-    whole, half = ((tmp_path / f"{name}.safetensors").stat().st_size - description for name in ("whole", "half"))
+    apart = len(json.dumps(about)) + tensors["usual"].nbytes
+    whole, half = ((tmp_path / f"{name}.safetensors").stat().st_size - apart for name in ("whole", "half"))
     assert half < 0.6 * whole
-    assert tensors["hearing.standardised.mean"].dtype == torch.float32
+    assert tensors["hearing.standardised.mean"].dtype == tensors["usual"].dtype == torch.float32
     again, found = load_proposer(tmp_path / "half.safetensors")
     assert found == info
     assert {weight.dtype for weight in again.parameters()} == {torch.float32}

@@ -59,6 +59,9 @@ def test_a_run_leaves_what_it_promises(whole, make_proposer_recipe):
     info = load_proposer(whole / "last.safetensors")[1]
     assert ([note.pitch for note in info.notes], info.segments, info.seconds) == ([48, 72], 4, 0.2)
     assert [corpus.size for corpus in info.learned_from] == [96, 64]
+    training, _ = open_noted_corpora(make_proposer_recipe())
+    network, _ = load_proposer(whole / "last.safetensors")
+    np.testing.assert_array_equal(network.usual.numpy(), network.code.usual(training.everything()[0]))
     for name in ("loss", "loss_from_nothing"):
         assert load_proposer(whole / f"best_{name}.safetensors")[1].metrics[name] == min(row[name] for row in rows)
     again = train_proposer(make_proposer_recipe(), whole)

@@ -16,6 +16,8 @@ from synthproxy.synths.space import Floats, Kind, Parameter, PresetSpace
 
 FINEST = 33
 SMEAR = 0.6
+USUAL = 16
+"""How many values are kept of each class, as likely as each other."""
 
 Classes = NDArray[np.int64]
 
@@ -62,6 +64,19 @@ class ParameterCode:
         weights = np.exp(-0.5 * (apart / SMEAR) ** 2)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
+    def usual(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quantiles of some values in each class, (classes, USUAL); spread evenly over a class that has none."""
+        at = (np.arange(USUAL) + 0.5) / USUAL
+        found = np.repeat(self.values[:, None], USUAL, axis=1)
+        if not self.is_divided:
+            return found
+        found += np.ptp(self.values) / (self.size - 1) * (at - 0.5)
+        classes = self.classes(values)
+        for number in np.unique(classes):
+            # Values themselves, not means of two of them: most people leave a number at one of very few.
+            found[number] = np.quantile(values[classes == number], at, method="inverted_cdf")
+        return found
+
 
 @dataclass(frozen=True)
 class PresetCode:
@@ -84,13 +99,18 @@ class PresetCode:
         columns = [code.classes(presets[:, i].astype(np.float64)) for i, code in enumerate(self.parameters)]
         return np.stack(columns, axis=1)
 
-    def presets(self, classes: Classes, generator: np.random.Generator | None = None) -> Floats:
-        """Presets of classes, on the space's grids: (n, free) to (n, free).
+    def presets(self, classes: Classes) -> Floats:
+        """Presets of classes, each value in the middle of its own, on the space's grids: (n, free) to (n, free)."""
+        return self.space.snap(np.stack([code.values[classes[:, i]] for i, code in enumerate(self.parameters)], axis=1))
 
-        With a generator, a value is drawn from its part of the interval instead of lying in the middle.
-        """
-        values = np.stack([code.values[classes[:, i]] for i, code in enumerate(self.parameters)], axis=1)
-        if generator is not None:
-            steps = np.asarray([np.ptp(c.values) / (c.size - 1) if c.is_divided else 0.0 for c in self.parameters])
-            values = values + steps * (generator.random(values.shape) - 0.5)
-        return self.space.snap(values)
+    def usual(self, presets: Floats) -> Floats:
+        """What values some presets, (n, free), have in each class: (free, most, USUAL)."""
+        found = np.zeros((len(self.parameters), self.most, USUAL), dtype=np.float32)
+        for i, code in enumerate(self.parameters):
+            found[i, : code.size] = code.usual(presets[:, i].astype(np.float64))
+        return found
+
+    def draw(self, classes: Classes, usual: Floats, generator: np.random.Generator) -> Floats:
+        """Presets of classes as :meth:`presets`, but that each value is drawn from the usual ones of its class."""
+        columns = np.arange(len(self.parameters))
+        return self.space.snap(usual[columns, classes, generator.integers(USUAL, size=classes.shape)].astype(float))

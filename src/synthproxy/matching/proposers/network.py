@@ -165,6 +165,9 @@ class Proposer(nn.Module):
         self.register_buffer("order", torch.tensor(np.argsort(columns)), persistent=False)
         self.register_buffer("absent", _absent(self.code), persistent=False)
         self.register_buffer("targets", _targets(self.code), persistent=False)
+        self.usual: Tensor
+        """Values that are drawn for each class, (free, classes, values)."""
+        self.register_buffer("usual", torch.from_numpy(self.code.usual(np.empty((0, space.size), dtype=np.float32))))
         self.register_buffer("soft_of", _soft_columns(space), persistent=False)
         self.soft_of: Tensor
 
@@ -255,8 +258,9 @@ class Proposer(nn.Module):
         return self._with_given(classes, given, generator)
 
     def _with_given(self, classes: Classes, given: Given, generator: np.random.Generator | None = None) -> Floats:
-        """Presets of classes, with the values that are given."""
-        return np.where(given.known, given.preset, self.code.presets(classes, generator)).astype(np.float32)
+        """Presets of classes, with the values that are given; with a generator, the others are drawn from the usual."""
+        presets = self.code.draw(classes, self.usual.numpy(), generator) if generator else self.code.presets(classes)
+        return np.where(given.known, given.preset, presets).astype(np.float32)
 
     def _steps(self, generator: np.random.Generator, steps: int, known: NDArray[np.bool_]) -> NDArray[np.int64]:
         """In which step each parameter becomes known, (count, free); what wires groups does in the first.

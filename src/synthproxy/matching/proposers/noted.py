@@ -101,13 +101,13 @@ class NotedPresets:
         """:meth:`read` of all of them."""
         return self.read(np.flatnonzero(items_of_shards(self._rows)), len(self))
 
-    def some_embeddings(self, count: int) -> NDArray[np.float16]:
-        """About ``count`` embeddings, or all if there are fewer: whole shards, evenly spread over the corpora."""
+    def some(self, count: int) -> Columns:
+        """:meth:`read` of about ``count``, or all if there are fewer: whole shards, evenly spread over the corpora."""
         items = items_of_shards(self._rows)
         shards = np.flatnonzero(items)
         wanted = min(len(shards), -(-count // SHARD))
         chosen = shards[np.linspace(0, len(shards) - 1, wanted).round().astype(np.int64)]
-        return np.asarray(self.read(chosen, int(items[chosen].sum()))[1])
+        return self.read(chosen, int(items[chosen].sum()))
 
     @contextmanager
     def batches(self, size: int, seed: int) -> Iterator[Batches]:

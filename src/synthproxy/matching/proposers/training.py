@@ -17,8 +17,8 @@ from synthproxy.matching.proposers.noted import NotedPresets, require_alike
 from synthproxy.matching.proposers.recipe import ProposerRecipe
 from synthproxy.training.run import Plan, RunResult, train_network
 
-SOUNDS_SHOWN = 16_384
-"""Embeddings that a new proposer is shown, to know where they lie."""
+SHOWN = 16_384
+"""Presets that a new proposer is shown with their sounds, to know where embeddings lie and which values are usual."""
 
 
 def train_proposer(
@@ -76,7 +76,9 @@ def segments_of(audio_model: str) -> int:
 
 def _new_proposer(info: ProposerInfo, training: NotedPresets) -> Proposer:
     network = info.new_network()
-    network.hearing.fit(torch.from_numpy(training.some_embeddings(SOUNDS_SHOWN)).float())
+    presets, embeddings, _ = training.some(SHOWN)
+    network.hearing.fit(torch.from_numpy(embeddings).float())
+    network.usual.copy_(torch.from_numpy(network.code.usual(presets)))
     return network
 
 
