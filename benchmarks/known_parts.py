@@ -29,10 +29,13 @@ from synthproxy.matching.shipped import shipped_proposer
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import get_synth
 
-FREQUENCIES = ("op?_mode", "op?_f_coarse", "op?_f_fine", "op?_detune", "transpose")
+RATIOS, DETUNING = ("op?_mode", "op?_f_coarse", "op?_f_fine", "transpose"), ("op?_detune",)
+FREQUENCIES = (*RATIOS, *DETUNING)
 KNOWN: Mapping[str, Sequence[str]] = {
     "nothing": (),
     "algorithm": ("algorithm",),
+    "detuning": DETUNING,
+    "frequencies without it": RATIOS,
     "frequencies": FREQUENCIES,
     "algorithm and frequencies": ("algorithm", *FREQUENCIES),
     "output levels": ("op?_output_level",),
