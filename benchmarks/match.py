@@ -163,7 +163,7 @@ METHODS: Mapping[str, Method] = {
     "without-rewiring": staged(search=SearchSettings(copy=0.0, shift=0.0, rewire=0.0)),
     "without-search": staged(search_until=0.25),
     "without-refinement": staged(search_until=1.0, refine_until=1.0),
-    "proposals": staged(propose_until=1.0),
+    "all-proposals-first": staged(propose_until=1.0),
     "genetic": staged(proposed=False, shipped=False, bank=True, apart_until=0.0, search_until=1.0, refine_until=1.0),
     "nearest-in-bank": by_looking_up,
     "cold-cma-es": by_cold_evolution_strategy,
