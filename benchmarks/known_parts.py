@@ -35,7 +35,7 @@ KNOWN: Mapping[str, Sequence[str]] = {
     "nothing": (),
     "algorithm": ("algorithm",),
     "detuning": DETUNING,
-    "frequencies without it": RATIOS,
+    "frequencies without detuning": RATIOS,
     "frequencies": FREQUENCIES,
     "algorithm and frequencies": ("algorithm", *FREQUENCIES),
     "output levels": ("op?_output_level",),
