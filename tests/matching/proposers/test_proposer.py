@@ -61,6 +61,14 @@ def test_values_are_drawn_as_they_were_seen_in_their_class(space):
     np.testing.assert_allclose(usual[fine, code.parameters[fine].size - 1], values)  # None was seen: evenly spread.
 
 
+def test_a_proposer_draws_the_usual_values(space):
+    proposer = small(space)
+    fine = [parameter.name for parameter in space.free].index("op1_f_fine")
+    proposer.usual[fine] = 7 / 99
+    drawn = proposer.draw(torch.zeros(24), Note(), 20, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn[:, fine], 7 / 99, rtol=1e-6)
+
+
 def test_targets_count_neighbours_only_where_classes_are_parts(space):
     by_name = {code.parameter.name: code for code in PresetCode(space).parameters}
     level, ratio = by_name["op1_output_level"].weights(), by_name["op1_f_coarse"].weights()
