@@ -84,5 +84,5 @@ def described(path: Path) -> Iterator[None]:
     except SynthProxyError as error:
         raise type(error)(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = " ".join(map(str.strip, str(error).splitlines()[:2])) or type(error).__name__
         raise InvalidInputError(f"{path}: does not fit its own description ({reason})") from error

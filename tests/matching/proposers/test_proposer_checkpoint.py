@@ -88,3 +88,7 @@ def test_what_is_no_proposer_or_does_not_fit_is_refused(tmp_path, info, proposer
         write_tensors(tmp_path / "p.safetensors", tensors, about | changes)
         with pytest.raises(InvalidInputError, match=r"p\.safetensors: "):
             load_proposer(tmp_path / "p.safetensors")
+    del tensors["usual"]  # As in files of earlier versions.
+    write_tensors(tmp_path / "p.safetensors", tensors, about)
+    with pytest.raises(InvalidInputError, match=r"own description \(.*Missing key.*usual.*\)$"):
+        load_proposer(tmp_path / "p.safetensors")
