@@ -1,17 +1,19 @@
 """How near the presets are that proposers draw for voices they have not learned from.
 
     python benchmarks/proposals.py VOICES PROPOSER … [--voices 40] [--draws 200] [--seed 0]
-        [--synth dexed]
+        [--synth dexed] [--right algorithm --right 'op?_f_coarse' …]
 
 VOICES is a file of presets, such as held-out/voices.npz of split_voices.py; PROPOSER a checkpoint. Each voice is
 played at middle C for 2 s of 5 s, and that note is told. Half of the draws are at a temperature of 0.4, half at 0.7;
-distances are those that a search goes by.
+distances are those that a search goes by. For each parameter or group that is asked for, the share of the values drawn
+that are the voice's is told too.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from machine import describe_machine
 from numpy.typing import NDArray
 
 from synthproxy.audio.io import write_audio
-from synthproxy.matching.candidates import Bench
+from synthproxy.matching.candidates import Bench, presets_of
 from synthproxy.matching.distances import SAMPLE_RATE
 from synthproxy.matching.proposers.proposing import TrainedProposer
 from synthproxy.matching.scores import mean_with_interval
@@ -52,12 +54,28 @@ def targets_of(synth: Synth, voices: Path, count: int, seed: int) -> list[tuple[
     return found
 
 
-def distances_of(proposer: TrainedProposer, synth: Synth, target: Target, draws: int, seed: int) -> NDArray[np.float64]:
-    """Of the draws, nearest first."""
-    with Bench(synth, target.audio) as bench:
-        drawn = proposer.propose(synth, target, draws, TEMPERATURES, np.random.default_rng(seed))
-        found = np.asarray([candidate.distance for candidate in bench.score(drawn)])
-    return np.sort(np.where(np.isfinite(found), found, FARTHEST))
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn for a target: distances, nearest first, and presets, (n, free)."""
+
+    distances: NDArray[np.float64]
+    presets: Floats
+
+    @classmethod
+    def by(cls, proposer: TrainedProposer, synth: Synth, target: Target, draws: int, seed: int) -> Drawn:
+        with Bench(synth, target.audio) as bench:
+            drawn = proposer.propose(synth, target, draws, TEMPERATURES, np.random.default_rng(seed))
+            found = np.asarray([candidate.distance for candidate in bench.score(drawn)])
+        return cls(np.sort(np.where(np.isfinite(found), found, FARTHEST)), presets_of(drawn))
+
+    def right(self, preset: Floats, columns: list[int]) -> float:
+        """Share of some values that are those of a preset."""
+        return float(np.isclose(self.presets[:, columns], preset[columns], atol=1e-4).mean())
+
+
+def columns_of(synth: Synth, pattern: str) -> list[int]:
+    place = {index: i for i, index in enumerate(synth.space.free_indices.tolist())}
+    return [place[index] for index in synth.space.matching([pattern]) if index in place]
 
 
 def main() -> None:
@@ -68,6 +86,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--synth", default="dexed")
+    parser.add_argument("--right", action="append", default=[], metavar="PARAMETER")
     arguments = parser.parse_args()
     synth = get_synth(arguments.synth)
     targets = targets_of(synth, arguments.voices, arguments.count, arguments.seed)
@@ -75,13 +94,18 @@ def main() -> None:
     for checkpoint in arguments.proposers:
         proposer = TrainedProposer.load(checkpoint)
         with independent_workers():
-            found = [distances_of(proposer, synth, target, arguments.draws, arguments.seed) for _, target in targets]
-        best = mean_with_interval(np.asarray([distances[0] for distances in found]))
+            found = [Drawn.by(proposer, synth, target, arguments.draws, arguments.seed) for _, target in targets]
+        best = mean_with_interval(np.asarray([drawn.distances[0] for drawn in found]))
         interval = f"{best.interval.low:.3f} to {best.interval.high:.3f}"
-        ten = float(np.mean([distances[:10].mean() for distances in found]))
-        rows.append((checkpoint.stem, best.mean, interval, ten, float(np.mean([np.median(one) for one in found]))))
+        ten = float(np.mean([drawn.distances[:10].mean() for drawn in found]))
+        middle = float(np.mean([np.median(drawn.distances) for drawn in found]))
+        right = [
+            float(np.mean([drawn.right(preset, columns) for drawn, (preset, _) in zip(found, targets, strict=True)]))
+            for columns in (columns_of(synth, pattern) for pattern in arguments.right)
+        ]
+        rows.append((checkpoint.stem, best.mean, interval, ten, middle, *right))
     title = f"Search distance of {arguments.draws} draws, mean over {len(targets)} voices"
-    columns = ("", "nearest", "95 %", "nearest ten", "median")
+    columns = ("", "nearest", "95 %", "nearest ten", "median", *(f"{pattern} right" for pattern in arguments.right))
     print(to_markdown(Table(title, columns, tuple(rows), best={"nearest": "lowest"})))
     print(describe_machine())
 

@@ -78,6 +78,23 @@ def test_targets_count_neighbours_only_where_classes_are_parts(space):
     assert 0.1 < level[5, 6] < level[5, 5]
 
 
+def test_a_reading_adds_what_the_sound_alone_tells(space):
+    torch.manual_seed(0)
+    proposer, generator = Proposer(space, 24, 4, **SIZES, reading=8).eval(), np.random.default_rng(0)
+    plain = Proposer(space, 24, 4, **SIZES).eval()
+    plain.load_state_dict({k: v for k, v in proposer.state_dict().items() if not k.startswith("reading")})
+    sounds, notes = torch.randn(2, 24), note_values([Note()] * 2)
+    softs = [to_soft(space, torch.from_numpy(space.sample(generator, 2))) for _ in range(2)]
+    known = torch.from_numpy(hide(space, 2, generator))
+    torch.testing.assert_close(proposer(sounds, notes, softs[0], known), plain(sounds, notes, softs[0], known))
+    torch.nn.init.normal_(proposer.reading.last.weight)
+    added = [proposer(sounds, notes, soft, known) - plain(sounds, notes, soft, known) for soft in softs]
+    torch.testing.assert_close(*added, atol=1e-5, rtol=1e-4)
+    there = torch.from_numpy(np.stack([np.arange(proposer.code.most) < code.size for code in proposer.code.parameters]))
+    assert (added[0][:, there] != 0).all()
+    assert (added[0][:, ~there] == 0).all()
+
+
 def test_what_is_hidden_is_not_looked_at(space):
     proposer, generator = small(space), np.random.default_rng(0)
     one, other = (torch.from_numpy(space.sample(generator, 6)) for _ in range(2))
@@ -215,10 +232,11 @@ def test_a_given_preset_must_be_one_of_the_space(space):
         small(space).draw(torch.ones(24), Note(), 1, np.random.default_rng(0), given=given)
 
 
-def test_shares_that_are_known_in_training_are_of_every_size(space):
+def test_shares_that_are_known_in_training_are_of_every_size_but_rather_small(space):
     known = hide(space, 2000, np.random.default_rng(0))
-    shares = known.mean(axis=1)
-    assert np.histogram(shares, bins=4, range=(0, 1))[0].min() > 350
+    counts = np.histogram(known.mean(axis=1), bins=4, range=(0, 1))[0]
+    assert counts.min() > 200
+    assert counts[0] > 850
     groups = np.array([parameter.group for parameter in space.free])
     whole = np.stack([known[:, groups == name].all(axis=1) | ~known[:, groups == name].any(axis=1) for name in groups])
     assert 0.4 < whole.all(axis=0).mean() < 0.65

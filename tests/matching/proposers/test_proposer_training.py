@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from synthproxy.errors import IncompatibleError, InvalidInputError
-from synthproxy.matching.proposers.checkpoint import load_proposer
+from synthproxy.matching.proposers.checkpoint import load_proposer, save_proposer
 from synthproxy.matching.proposers.learning import VALIDATION_SEED, HiddenPresets, ProposerTask
 from synthproxy.matching.proposers.network import hide
 from synthproxy.matching.proposers.training import open_noted_corpora, segments_of, train_proposer
@@ -164,8 +164,9 @@ def test_noise_is_added_in_training_only(tmp_path, make_proposer_recipe, whole):
     assert metrics(tmp_path / "run")[-1]["training_loss"] != metrics(whole)[-1]["training_loss"]
     training, validation = open_noted_corpora(make_proposer_recipe())
     proposer, info = load_proposer(whole / "last.safetensors")
-    task = ProposerTask(proposer, 0.5, HiddenPresets.of(validation), info)
-    assert task.scores(0) == replace(task, noise=0.0).scores(0)
+    learning = make_proposer_recipe(training={"noise": 0.5}).training
+    task = ProposerTask(proposer, learning, HiddenPresets.of(validation), info)
+    assert task.scores(0) == replace(task, learning=make_proposer_recipe(training={"noise": 0.0}).training).scores(0)
     with training.batches(160, 0) as batches:
         batch = tuple(torch.from_numpy(column) for column in batches.batch(0, 0))
     asked = []
@@ -179,6 +180,36 @@ def test_noise_is_added_in_training_only(tmp_path, make_proposer_recipe, whole):
     added = (asked[0] - batch[1].float()).view(len(batch[1]), -1, len(deviation)) / deviation
     assert added.std() == pytest.approx(0.5, rel=0.02)
     assert added.mean() == pytest.approx(0.0, abs=0.01)
+
+
+def test_some_parameters_may_count_more(make_proposer_recipe, whole):
+    training, validation = open_noted_corpora(make_proposer_recipe())
+    proposer, info = load_proposer(whole / "last.safetensors")
+    learning = make_proposer_recipe(training={"noise": 0.0, "weights": {"algorithm": 7.0, "operators.2": 2.5}}).training
+    task = ProposerTask(proposer, learning, HiddenPresets.of(validation), info)
+    with training.batches(160, 0) as batches:
+        presets, sounds, notes, classes, known = (torch.from_numpy(column) for column in batches.batch(0, 0))
+    found = task.loss(proposer, (presets, sounds, notes, classes, known), 0)
+    missed = proposer.missed(proposer(sounds.float(), notes, to_soft(info.space, presets), known), classes)
+    weigh = {"algorithm": 7.0, "operators.2": 2.5}
+    counts = torch.tensor([weigh.get(p.name, weigh.get(p.group, 1.0)) for p in info.space.free])
+    torch.testing.assert_close(found, (missed * counts)[~known].sum() / counts.expand_as(missed)[~known].sum())
+
+
+def test_training_may_begin_with_another_proposer(tmp_path, make_proposer_recipe, whole, trained_on_other_sounds):
+    again = make_proposer_recipe(training={"begin": whole / "last.safetensors"}, proposer={"reading": 8})
+    train_proposer(again, tmp_path / "on", stop=lambda step: step == 5)
+    before, after = metrics(whole), metrics(tmp_path / "on")
+    assert after[0]["loss"] < 0.5 * (before[0]["loss"] + before[-1]["loss"])
+    with pytest.raises(IncompatibleError, match=r"other\.safetensors: of other presets, or heard by another"):
+        train_proposer(make_proposer_recipe(training={"begin": trained_on_other_sounds}), tmp_path / "other")
+
+
+@pytest.fixture
+def trained_on_other_sounds(tmp_path, whole):
+    proposer, info = load_proposer(whole / "last.safetensors")
+    save_proposer(tmp_path / "other.safetensors", proposer, replace(info, audio_model_identity="another"))
+    return tmp_path / "other.safetensors"
 
 
 def test_corpora_that_do_not_belong_together_are_refused(tmp_path, make_proposer_recipe, whole, heard_corpus):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,6 +17,7 @@ from synthproxy.matching.proposers.checkpoint import ProposerInfo, save_proposer
 from synthproxy.matching.proposers.codes import PresetCode
 from synthproxy.matching.proposers.network import Proposer, hide
 from synthproxy.matching.proposers.noted import NotedPresets
+from synthproxy.matching.proposers.recipe import ProposerLearning
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.training.batches import Columns
 from synthproxy.training.task import Better
@@ -49,7 +51,7 @@ class ProposerTask:
 
     Args:
         network: the proposer.
-        noise: added to embeddings in training, in deviations of each channel.
+        learning: how it learns.
         validation: what it is judged by.
         info: what its checkpoints say of it.
     """
@@ -59,7 +61,7 @@ class ProposerTask:
     watched: ClassVar[str] = "loss"
 
     network: Proposer
-    noise: float
+    learning: ProposerLearning
     validation: HiddenPresets
     info: ProposerInfo
 
@@ -78,7 +80,17 @@ class ProposerTask:
         presets, embeddings, notes, classes, known = batch
         sounds = self._with_noise(embeddings.float())
         logits = network(sounds, notes, to_soft(self.network.space, presets), known)
-        return self.network.mean_missed(logits, classes, known)
+        return self.network.mean_missed(logits, classes, known, self._weights.to(logits.device))
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        """What each parameter counts in the loss, (free,)."""
+        space = self.network.space
+        column = {index: i for i, index in enumerate(space.free_indices.tolist())}
+        weights = torch.ones(space.size)
+        for pattern, weight in self.learning.weights.items():
+            weights[[column[index] for index in space.matching([pattern]) if index in column]] = weight
+        return weights
 
     def scores(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """Of the validation presets, with a random part hidden and with all of them.
@@ -100,10 +112,12 @@ class ProposerTask:
         save_proposer(path, self.network, replace(self.info, metrics=metrics))
 
     def _with_noise(self, sounds: Tensor) -> Tensor:
-        if not self.noise:
+        if not self.learning.noise:
             return sounds
         deviation = self.network.hearing.standardised.deviation
-        return sounds + self.noise * deviation.repeat(sounds.shape[1] // len(deviation)) * torch.randn_like(sounds)
+        return sounds + self.learning.noise * deviation.repeat(sounds.shape[1] // len(deviation)) * torch.randn_like(
+            sounds
+        )
 
     @torch.no_grad()
     def _judge(self, known: NDArray[np.bool_]) -> tuple[float, float]:

@@ -29,6 +29,7 @@ from synthproxy.synths.base import Note
 from synthproxy.synths.space import Floats, PresetSpace
 
 NOTE_VALUES = 3
+READING_LAYERS = 3
 NOTHING = -1e4
 """Logit of a class that a parameter does not have."""
 
@@ -102,13 +103,51 @@ class Hearing(nn.Module):
         """Take mean and deviation of the channels from embeddings, (n, dimension)."""
         self.standardised.fit(sounds.reshape(-1, self.channels))
 
+    def standard(self, sounds: Tensor) -> Tensor:
+        """Embeddings, (batch, dimension), whose channels have mean 0 and deviation 1."""
+        standard: Tensor = self.standardised(sounds.view(len(sounds), -1, self.channels))
+        return standard.flatten(1)
+
     def forward(self, sounds: Tensor, notes: Tensor) -> Tensor:
         """Tokens (batch, tokens + 2, width) of embeddings (batch, dimension) and notes (batch, NOTE_VALUES)."""
-        standard = self.standardised(sounds.view(len(sounds), -1, self.channels)).flatten(1)
+        standard = self.standard(sounds)
         parts = self.sound(standard.view(len(sounds), self.tokens, -1))
         whole = self.whole(standard)[:, None]
         heard: Tensor = torch.cat([whole, parts, self.note(notes)[:, None]], dim=1)
         return heard + self.place
+
+
+class Reading(nn.Module):
+    """Logits of every parameter by the sound and its note alone, whatever is known of the preset.
+
+    What an operator's frequency is can be heard before anything is known, and a network that has nothing else to do
+    tells it better than the few tokens of :class:`Hearing`.
+
+    Args:
+        dimension: values per embedding.
+        outputs: number of logits.
+        width: of its layers.
+    """
+
+    def __init__(self, dimension: int, outputs: int, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(dimension + NOTE_VALUES, width)
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+            for _ in range(READING_LAYERS)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.last = nn.Linear(width, outputs)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, sounds: Tensor, notes: Tensor) -> Tensor:
+        """(batch, outputs) of standardised embeddings (batch, dimension) and notes (batch, NOTE_VALUES)."""
+        told = self.first(torch.cat([sounds, notes], dim=1))
+        for layer in self.layers:
+            told = told + layer(told)
+        logits: Tensor = self.last(self.norm(told))
+        return logits
 
 
 class Proposer(nn.Module):
@@ -118,6 +157,7 @@ class Proposer(nn.Module):
         space: the preset space.
         dimension: values per embedding of the audio model that hears, whose reduction keeps ``segments``.
         segments: see :class:`Hearing`.
+        reading: width of a :class:`Reading`, or 0 for none.
     """
 
     def __init__(
@@ -133,6 +173,7 @@ class Proposer(nn.Module):
         feed_forward: int = 384,
         pieces: int = 16,
         hidden: int = 192,
+        reading: int = 0,
     ) -> None:
         super().__init__()
         self.space, self.code = space, PresetCode(space)
@@ -144,6 +185,7 @@ class Proposer(nn.Module):
             "feed_forward": feed_forward,
             "pieces": pieces,
             "hidden": hidden,
+            "reading": reading,
         }
         self.hearing = Hearing(dimension, segments, tokens, width)
         found = sorted(families(space), key=lambda family: family.names != WIRED_GROUPS)
@@ -155,6 +197,7 @@ class Proposer(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(width, len(family.columns[0]) * self.code.most) for family in found)
         for weight in self.heads.parameters():
             nn.init.zeros_(weight)
+        self.reading = Reading(dimension, space.size * self.code.most, reading) if reading else None
         self.messages = nn.ModuleList(Messages(width) for _ in range(layers if self.wires else 0))
         self.layers = nn.ModuleList(EncoderLayer(width, heads, feed_forward) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -201,15 +244,19 @@ class Proposer(nn.Module):
             head(part).reshape(len(part), -1, self.code.most) for head, part in zip(self.heads, filled, strict=True)
         ]
         in_order = torch.cat(logits, dim=1).index_select(1, self.order)
+        if self.reading is not None:
+            in_order = in_order + self.reading(self.hearing.standard(sounds), notes).view_as(in_order)
         return in_order.masked_fill(self.absent, NOTHING)
 
     def loss(self, sounds: Tensor, notes: Tensor, soft: Tensor, classes: Tensor, known: Tensor) -> Tensor:
         """Mean cross-entropy of the parameters that are not known; ``classes`` are the right ones, (batch, free)."""
         return self.mean_missed(self(sounds, notes, soft, known), classes, known)
 
-    def mean_missed(self, logits: Tensor, classes: Tensor, known: Tensor) -> Tensor:
-        """Mean of :meth:`missed` over the parameters that are not known."""
+    def mean_missed(self, logits: Tensor, classes: Tensor, known: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Mean of :meth:`missed` over the parameters that are not known, with a weight of each, (free,), if given."""
         unknown = (~known).to(logits.dtype)
+        if weights is not None:
+            unknown = unknown * weights
         return (self.missed(logits, classes) * unknown).sum() / unknown.sum().clamp(min=1.0)
 
     def missed(self, logits: Tensor, classes: Tensor) -> Tensor:
@@ -277,10 +324,13 @@ class Proposer(nn.Module):
 
 
 def hide(space: PresetSpace, count: int, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Which parameters are known in training, (count, free): a random share, of the parameters or of whole groups."""
+    """Which parameters are known in training, (count, free): a random share, of the parameters or of whole groups.
+
+    The share is more often small than large: what is drawn first, from nothing, decides what all else has to go with.
+    """
     names = [parameter.group or parameter.name for parameter in space.free]
     groups = np.unique(names, return_inverse=True)[1]
-    share = generator.random((count, 1))
+    share = generator.random((count, 1)) ** 2
     of_parameters = generator.random((count, space.size)) < share
     of_groups = (generator.random((count, groups.max() + 1)) < share)[:, groups]
     return np.where(generator.random((count, 1)) < 0.5, of_parameters, of_groups)

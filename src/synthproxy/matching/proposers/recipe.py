@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, PositiveFloat, ValidationInfo, field_validator
 
 from synthproxy.proxies.recipe import MAKE_CORPUS
 from synthproxy.training.options import STRICT, Learning
@@ -24,6 +24,7 @@ class ProposerSizes(BaseModel):
         width: length of a token, a multiple of ``heads``.
         layers, heads, feed_forward: of the transformer.
         pieces, hidden: of the tokens of groups of parameters.
+        reading: width of a network that tells every parameter by the sound alone, beside the transformer; 0 for none.
     """
 
     model_config = STRICT
@@ -34,6 +35,7 @@ class ProposerSizes(BaseModel):
     feed_forward: int = Field(default=384, ge=1)
     pieces: int = Field(default=16, ge=1)
     hidden: int = Field(default=192, ge=1)
+    reading: int = Field(default=0, ge=0)
 
     @field_validator("heads")
     @classmethod
@@ -65,10 +67,18 @@ class CorporaChoice(BaseModel):
 
 
 class ProposerLearning(Learning):
-    """How a proposer learns. ``noise``, in deviations of each channel, is added to embeddings in training."""
+    """How a proposer learns.
+
+    Args:
+        noise: added to embeddings in training, in deviations of each channel.
+        weights: what parameters count for in the loss, by name or group as in ``--lock``; others count 1.
+        begin: a proposer of the same presets and sounds whose weights it begins with, as far as it has such weights.
+    """
 
     batch_size: int = Field(default=256, ge=2)
     noise: float = Field(default=0.0, ge=0)
+    weights: dict[str, PositiveFloat] = Field(default_factory=dict)
+    begin: Path | None = None
 
 
 class ProposerRecipe(Recipe):

@@ -9,13 +9,14 @@ import torch
 
 from synthproxy.audio.reductions import segments_kept
 from synthproxy.corpus.parts import LearnedFrom
-from synthproxy.errors import InvalidInputError
-from synthproxy.matching.proposers.checkpoint import ProposerInfo
+from synthproxy.errors import IncompatibleError, InvalidInputError
+from synthproxy.matching.proposers.checkpoint import ProposerInfo, load_proposer
 from synthproxy.matching.proposers.learning import HiddenPresets, ProposerTask
 from synthproxy.matching.proposers.network import Proposer, require_parts
 from synthproxy.matching.proposers.noted import NotedPresets, require_alike
 from synthproxy.matching.proposers.recipe import ProposerRecipe
 from synthproxy.training.run import Plan, RunResult, train_network
+from synthproxy.training.tensors import described
 
 SHOWN = 16_384
 """Presets that a new proposer is shown with their sounds, to know where embeddings lie and which values are usual."""
@@ -47,8 +48,8 @@ def train_proposer(
     require_parts(info.dimension, info.segments, info.sizes.tokens)
 
     def make_task(_: Plan) -> ProposerTask:
-        network = _new_proposer(info, training)
-        return ProposerTask(network, recipe.training.noise, HiddenPresets.of(validation), info)
+        network = _new_proposer(info, training, recipe.training.begin)
+        return ProposerTask(network, recipe.training, HiddenPresets.of(validation), info)
 
     learned = {"train": training.identity(), "validation": validation.identity()}
     return train_network(recipe, run_folder, training, learned, make_task, progress=progress, stop=stop)
@@ -74,12 +75,24 @@ def segments_of(audio_model: str) -> int:
     return segments_kept(audio_model.partition("@")[2])
 
 
-def _new_proposer(info: ProposerInfo, training: NotedPresets) -> Proposer:
+def _new_proposer(info: ProposerInfo, training: NotedPresets, begin: Path | None) -> Proposer:
     network = info.new_network()
+    if begin is not None:
+        _begin_with(network, info, begin)
+        return network
     presets, embeddings, _ = training.some(SHOWN)
     network.hearing.fit(torch.from_numpy(embeddings).float())
     network.usual.copy_(torch.from_numpy(network.code.usual(presets)))
     return network
+
+
+def _begin_with(network: Proposer, info: ProposerInfo, begin: Path) -> None:
+    """Give a network the weights of another, of the same presets and sounds; what only one of them has is left out."""
+    known, about = load_proposer(begin)
+    if (about.space, about.audio_model_identity) != (info.space, info.audio_model_identity):
+        raise IncompatibleError(f"{begin}: of other presets, or heard by another audio model, than the corpora")
+    with described(begin):
+        network.load_state_dict(known.state_dict(), strict=False)
 
 
 def _info(recipe: ProposerRecipe, training: NotedPresets) -> ProposerInfo:
