@@ -104,5 +104,6 @@ def test_there_are_recipes():
     assert [f"{path.parent.name}/{path.stem}" for path in OURS] == [
         "amsynth/proposer-shipped",
         "dexed/proposer-laptop",
+        "dexed/proposer-shipped-on",
         "dexed/proposer-shipped",
     ]

@@ -214,7 +214,14 @@ class Proposer(nn.Module):
         self.register_buffer("soft_of", _soft_columns(space), persistent=False)
         self.soft_of: Tensor
 
-    def forward(self, sounds: Tensor, notes: Tensor, soft: Tensor, known: Tensor) -> Tensor:
+    def read(self, sounds: Tensor, notes: Tensor) -> Tensor | None:
+        """What the reading, if there is one, adds to the logits of any preset: (batch, free, classes)."""
+        if self.reading is None:
+            return None
+        logits: Tensor = self.reading(self.hearing.standard(sounds), notes)
+        return logits.view(len(sounds), self.space.size, self.code.most)
+
+    def forward(self, sounds: Tensor, notes: Tensor, soft: Tensor, known: Tensor, read: Tensor | None = None) -> Tensor:
         """Logits.
 
         Args:
@@ -222,6 +229,7 @@ class Proposer(nn.Module):
             notes: see :func:`note_values`, (batch, NOTE_VALUES).
             soft: soft presets, (batch, one_hot_width); what is not known of them is not looked at.
             known: which parameters are known, bool, (batch, free).
+            read: what :meth:`read` says of these sounds, where that has been asked before.
 
         Returns:
             (batch, free, classes).
@@ -244,8 +252,9 @@ class Proposer(nn.Module):
             head(part).reshape(len(part), -1, self.code.most) for head, part in zip(self.heads, filled, strict=True)
         ]
         in_order = torch.cat(logits, dim=1).index_select(1, self.order)
-        if self.reading is not None:
-            in_order = in_order + self.reading(self.hearing.standard(sounds), notes).view_as(in_order)
+        read = self.read(sounds, notes) if read is None else read
+        if read is not None:
+            in_order = in_order + read
         return in_order.masked_fill(self.absent, NOTHING)
 
     def loss(self, sounds: Tensor, notes: Tensor, soft: Tensor, classes: Tensor, known: Tensor) -> Tensor:
@@ -295,9 +304,11 @@ class Proposer(nn.Module):
         notes = note_values([note] if isinstance(note, Note) else list(note)).expand(count, -1)
         sounds = sound.expand(count, -1)
         self.eval()
+        alike = sound.ndim == 1 and isinstance(note, Note)
+        read = self.read(sounds[:1], notes[:1]) if alike else self.read(sounds, notes)
         for step in range(drawing.steps):
             soft = to_soft(self.space, torch.from_numpy(self._with_given(classes, given)))
-            logits = self(sounds, notes, soft, torch.from_numpy(due < step)) / drawing.temperature
+            logits = self(sounds, notes, soft, torch.from_numpy(due < step), read) / drawing.temperature
             # The largest of logits with Gumbel noise is a draw from their softmax.
             noise = -np.log(generator.exponential(size=logits.shape))
             drawn = (logits + torch.from_numpy(noise).to(logits.dtype)).argmax(dim=2).numpy()
