@@ -73,11 +73,6 @@ class Drawn:
         return float(np.isclose(self.presets[:, columns], preset[columns], atol=1e-4).mean())
 
 
-def columns_of(synth: Synth, pattern: str) -> list[int]:
-    place = {index: i for i, index in enumerate(synth.space.free_indices.tolist())}
-    return [place[index] for index in synth.space.matching([pattern]) if index in place]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("voices", type=Path)
@@ -101,7 +96,7 @@ def main() -> None:
         middle = float(np.mean([np.median(drawn.distances) for drawn in found]))
         right = [
             float(np.mean([drawn.right(preset, columns) for drawn, (preset, _) in zip(found, targets, strict=True)]))
-            for columns in (columns_of(synth, pattern) for pattern in arguments.right)
+            for columns in map(synth.space.columns_matching, arguments.right)
         ]
         rows.append((checkpoint.stem, best.mean, interval, ten, middle, *right))
     title = f"Search distance of {arguments.draws} draws, mean over {len(targets)} voices"

@@ -88,10 +88,9 @@ def _near(parameter: Parameter, value: float, near: float) -> tuple[float, float
 
 def _locked(space: PresetSpace, patterns: Sequence[str]) -> list[int]:
     """Columns of the preset vector that the patterns fit."""
-    column = {index: i for i, index in enumerate(space.free_indices.tolist())}
     found: list[int] = []
     for pattern in patterns:
-        hits = [column[index] for index in space.matching([pattern]) if index in column]
+        hits = space.columns_matching(pattern)
         if not hits:
             raise InvalidInputError(f"--lock: {space.name!r} always keeps {pattern!r} at its default")
         found += hits

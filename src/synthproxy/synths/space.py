@@ -312,6 +312,11 @@ class PresetSpace:
             found |= hits
         return sorted(found)
 
+    def columns_matching(self, pattern: str) -> list[int]:
+        """Columns of the preset vector whose parameters fit a pattern, as in :meth:`matching`; none if all are held."""
+        place = {index: column for column, index in enumerate(self.free_indices.tolist())}
+        return [place[index] for index in self.matching([pattern]) if index in place]
+
     def hold(self, patterns: Iterable[str], at: Mapping[str, float] | None = None) -> PresetSpace:
         """The space with these parameters held, at the given values (by name) or at their defaults."""
         indices = set(self.matching(patterns))
