@@ -93,6 +93,12 @@ def test_a_reading_adds_what_the_sound_alone_tells(space):
     there = torch.from_numpy(np.stack([np.arange(proposer.code.most) < code.size for code in proposer.code.parameters]))
     assert (added[0][:, there] != 0).all()
     assert (added[0][:, ~there] == 0).all()
+    drawn = [
+        network.draw(sound, Note(), 3, np.random.default_rng(1), Drawing(steps=2))
+        for network, sound in ((proposer, sounds[0]), (proposer, sounds[:1].expand(3, -1)), (plain, sounds[0]))
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
 
 
 def test_what_is_hidden_is_not_looked_at(space):

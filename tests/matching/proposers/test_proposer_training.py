@@ -14,7 +14,7 @@ from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.matching.proposers.checkpoint import load_proposer, save_proposer
 from synthproxy.matching.proposers.learning import VALIDATION_SEED, HiddenPresets, ProposerTask
 from synthproxy.matching.proposers.network import hide
-from synthproxy.matching.proposers.training import open_noted_corpora, segments_of, train_proposer
+from synthproxy.matching.proposers.training import loss_weights, open_noted_corpora, segments_of, train_proposer
 from synthproxy.matching.training import train_by_recipe
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.training.folder import STATE_FORM
@@ -164,9 +164,8 @@ def test_noise_is_added_in_training_only(tmp_path, make_proposer_recipe, whole):
     assert metrics(tmp_path / "run")[-1]["training_loss"] != metrics(whole)[-1]["training_loss"]
     training, validation = open_noted_corpora(make_proposer_recipe())
     proposer, info = load_proposer(whole / "last.safetensors")
-    learning = make_proposer_recipe(training={"noise": 0.5}).training
-    task = ProposerTask(proposer, learning, HiddenPresets.of(validation), info)
-    assert task.scores(0) == replace(task, learning=make_proposer_recipe(training={"noise": 0.0}).training).scores(0)
+    task = ProposerTask(proposer, 0.5, torch.ones(info.space.size), HiddenPresets.of(validation), info)
+    assert task.scores(0) == replace(task, noise=0.0).scores(0)
     with training.batches(160, 0) as batches:
         batch = tuple(torch.from_numpy(column) for column in batches.batch(0, 0))
     asked = []
@@ -185,13 +184,12 @@ def test_noise_is_added_in_training_only(tmp_path, make_proposer_recipe, whole):
 def test_some_parameters_may_count_more(make_proposer_recipe, whole):
     training, validation = open_noted_corpora(make_proposer_recipe())
     proposer, info = load_proposer(whole / "last.safetensors")
-    learning = make_proposer_recipe(training={"noise": 0.0, "weights": {"algorithm": 7.0, "operators.2": 2.5}}).training
-    task = ProposerTask(proposer, learning, HiddenPresets.of(validation), info)
+    weigh = {"algorithm": 7.0, "operators.2": 2.5}
+    task = ProposerTask(proposer, 0.0, loss_weights(info.space, weigh), HiddenPresets.of(validation), info)
     with training.batches(160, 0) as batches:
         presets, sounds, notes, classes, known = (torch.from_numpy(column) for column in batches.batch(0, 0))
     found = task.loss(proposer, (presets, sounds, notes, classes, known), 0)
     missed = proposer.missed(proposer(sounds.float(), notes, to_soft(info.space, presets), known), classes)
-    weigh = {"algorithm": 7.0, "operators.2": 2.5}
     counts = torch.tensor([weigh.get(p.name, weigh.get(p.group, 1.0)) for p in info.space.free])
     torch.testing.assert_close(found, (missed * counts)[~known].sum() / counts.expand_as(missed)[~known].sum())
 
@@ -203,6 +201,13 @@ def test_training_may_begin_with_another_proposer(tmp_path, make_proposer_recipe
     assert after[0]["loss"] < 0.5 * (before[0]["loss"] + before[-1]["loss"])
     with pytest.raises(IncompatibleError, match=r"other\.safetensors: of other presets, or heard by another"):
         train_proposer(make_proposer_recipe(training={"begin": trained_on_other_sounds}), tmp_path / "other")
+    other_sizes = make_proposer_recipe(training={"begin": whole / "last.safetensors"}, proposer={"width": 32})
+    with pytest.raises(InvalidInputError, match=r"last\.safetensors: does not fit"):
+        train_proposer(other_sizes, tmp_path / "other")
+    for pattern in ("nothing", "op1_velocity_sensitivity"):
+        with pytest.raises(InvalidInputError, match=pattern):
+            train_proposer(make_proposer_recipe(training={"weights": {pattern: 2.0}}), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.fixture

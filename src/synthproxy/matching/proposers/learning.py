@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -17,7 +16,6 @@ from synthproxy.matching.proposers.checkpoint import ProposerInfo, save_proposer
 from synthproxy.matching.proposers.codes import PresetCode
 from synthproxy.matching.proposers.network import Proposer, hide
 from synthproxy.matching.proposers.noted import NotedPresets
-from synthproxy.matching.proposers.recipe import ProposerLearning
 from synthproxy.proxies.tokens import to_soft
 from synthproxy.training.batches import Columns
 from synthproxy.training.task import Better
@@ -51,7 +49,8 @@ class ProposerTask:
 
     Args:
         network: the proposer.
-        learning: how it learns.
+        noise: added to embeddings in training, in deviations of each channel.
+        weights: what each parameter counts in the loss, (free,).
         validation: what it is judged by.
         info: what its checkpoints say of it.
     """
@@ -61,7 +60,8 @@ class ProposerTask:
     watched: ClassVar[str] = "loss"
 
     network: Proposer
-    learning: ProposerLearning
+    noise: float
+    weights: Tensor
     validation: HiddenPresets
     info: ProposerInfo
 
@@ -80,17 +80,7 @@ class ProposerTask:
         presets, embeddings, notes, classes, known = batch
         sounds = self._with_noise(embeddings.float())
         logits = network(sounds, notes, to_soft(self.network.space, presets), known)
-        return self.network.mean_missed(logits, classes, known, self._weights.to(logits.device))
-
-    @cached_property
-    def _weights(self) -> Tensor:
-        """What each parameter counts in the loss, (free,)."""
-        space = self.network.space
-        column = {index: i for i, index in enumerate(space.free_indices.tolist())}
-        weights = torch.ones(space.size)
-        for pattern, weight in self.learning.weights.items():
-            weights[[column[index] for index in space.matching([pattern]) if index in column]] = weight
-        return weights
+        return self.network.mean_missed(logits, classes, known, self.weights.to(logits.device))
 
     def scores(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """Of the validation presets, with a random part hidden and with all of them.
@@ -112,12 +102,10 @@ class ProposerTask:
         save_proposer(path, self.network, replace(self.info, metrics=metrics))
 
     def _with_noise(self, sounds: Tensor) -> Tensor:
-        if not self.learning.noise:
+        if not self.noise:
             return sounds
         deviation = self.network.hearing.standardised.deviation
-        return sounds + self.learning.noise * deviation.repeat(sounds.shape[1] // len(deviation)) * torch.randn_like(
-            sounds
-        )
+        return sounds + self.noise * deviation.repeat(sounds.shape[1] // len(deviation)) * torch.randn_like(sounds)
 
     @torch.no_grad()
     def _judge(self, known: NDArray[np.bool_]) -> tuple[float, float]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from synthproxy.audio.reductions import segments_kept
 from synthproxy.corpus.parts import LearnedFrom
@@ -15,6 +16,7 @@ from synthproxy.matching.proposers.learning import HiddenPresets, ProposerTask
 from synthproxy.matching.proposers.network import Proposer, require_parts
 from synthproxy.matching.proposers.noted import NotedPresets, require_alike
 from synthproxy.matching.proposers.recipe import ProposerRecipe
+from synthproxy.synths import PresetSpace
 from synthproxy.training.run import Plan, RunResult, train_network
 from synthproxy.training.tensors import described
 
@@ -47,9 +49,15 @@ def train_proposer(
     info = _info(recipe, training)
     require_parts(info.dimension, info.segments, info.sizes.tokens)
 
+    # Before anything is written, since what is wrong with them is a mistake of the recipe.
+    weights = loss_weights(info.space, recipe.training.weights)
+    begin = _weights_of(recipe.training.begin, info) if recipe.training.begin else None
+
     def make_task(_: Plan) -> ProposerTask:
-        network = _new_proposer(info, training, recipe.training.begin)
-        return ProposerTask(network, recipe.training, HiddenPresets.of(validation), info)
+        network = _new_proposer(info, training)
+        if begin is not None:
+            network.load_state_dict(begin, strict=False)
+        return ProposerTask(network, recipe.training.noise, weights, HiddenPresets.of(validation), info)
 
     learned = {"train": training.identity(), "validation": validation.identity()}
     return train_network(recipe, run_folder, training, learned, make_task, progress=progress, stop=stop)
@@ -75,24 +83,37 @@ def segments_of(audio_model: str) -> int:
     return segments_kept(audio_model.partition("@")[2])
 
 
-def _new_proposer(info: ProposerInfo, training: NotedPresets, begin: Path | None) -> Proposer:
+def loss_weights(space: PresetSpace, weights: Mapping[str, float]) -> Tensor:
+    """What each parameter counts in the loss, (free,), by name or group; 1 where nothing is said.
+
+    Raises:
+        InvalidInputError: a pattern fits nothing that is free.
+    """
+    counts = torch.ones(space.size)
+    for pattern, weight in weights.items():
+        columns = space.columns_matching(pattern)
+        if not columns:
+            raise InvalidInputError(f"training.weights: {space.name!r} always keeps {pattern!r} at its default")
+        counts[columns] = weight
+    return counts
+
+
+def _new_proposer(info: ProposerInfo, training: NotedPresets) -> Proposer:
     network = info.new_network()
-    if begin is not None:
-        _begin_with(network, info, begin)
-        return network
     presets, embeddings, _ = training.some(SHOWN)
     network.hearing.fit(torch.from_numpy(embeddings).float())
     network.usual.copy_(torch.from_numpy(network.code.usual(presets)))
     return network
 
 
-def _begin_with(network: Proposer, info: ProposerInfo, begin: Path) -> None:
-    """Give a network the weights of another, of the same presets and sounds; what only one of them has is left out."""
+def _weights_of(begin: Path, info: ProposerInfo) -> dict[str, Tensor]:
+    """Those of a proposer of the same presets and sounds, of which a network of these sizes takes what it has."""
     known, about = load_proposer(begin)
     if (about.space, about.audio_model_identity) != (info.space, info.audio_model_identity):
         raise IncompatibleError(f"{begin}: of other presets, or heard by another audio model, than the corpora")
-    with described(begin):
-        network.load_state_dict(known.state_dict(), strict=False)
+    with described(begin), torch.random.fork_rng(devices=[]):
+        info.new_network().load_state_dict(known.state_dict(), strict=False)
+    return known.state_dict()
 
 
 def _info(recipe: ProposerRecipe, training: NotedPresets) -> ProposerInfo:
