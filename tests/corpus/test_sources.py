@@ -42,6 +42,18 @@ def test_numbers_move_a_little_and_categories_seldom(space: PresetSpace) -> None
     assert 0 < (drawn[:, space.columns(Kind.CATEGORICAL)] != parent[:, space.columns(Kind.CATEGORICAL)]).mean() < 0.05
 
 
+def test_exchanged_values_are_those_of_other_parents(space: PresetSpace) -> None:
+    parents = space.sample(np.random.default_rng(0), 20)
+    source = NearSource(space, parents, exchange=True)
+    drawn = source.draw([np.random.default_rng(1)], 300)
+    space.validate(drawn)
+    assert (drawn[:, None] == parents).any(axis=1).all()
+    whole = (drawn[:, None] == parents).mean(axis=2).max(axis=1)
+    assert 0.3 < (whole > 0.75).mean() < 0.8
+    assert (whole < 1).mean() > 0.8
+    assert source.digest != NearSource(space, parents).digest
+
+
 def test_each_generator_draws_for_itself(space: PresetSpace) -> None:
     source = NearSource(space, space.sample(np.random.default_rng(0), 5))
     both = source.draw([np.random.default_rng(1), np.random.default_rng(2)], 3)

@@ -20,6 +20,7 @@ def generate(
     seed: int = 0,
     first: int = 0,
     near: Annotated[list[Path] | None, Parameter(negative="", consume_multiple=True)] = None,
+    exchange: Annotated[bool, Parameter(negative="")] = False,
     out: Output,
     clip: Clip = Clip(),  # noqa: B008
     kept: Kept = Kept(),  # noqa: B008
@@ -44,6 +45,8 @@ def generate(
         Number of the first item, a multiple of 512: a range of a corpus, to be merged with others.
     near:
         Preset files, or folders of them, to draw near to: each preset crosses two of them and moves some values.
+    exchange:
+        With ``--near``, take those values from others of these presets instead of moving them.
     out:
         Folder of the corpus.
     workers:
@@ -64,6 +67,7 @@ def generate(
             seed=seed,
             first=first,
             near=preset_vectors(near, source, clip.rendering.note) if near else None,
+            exchange=exchange,
             rendering=clip.rendering,
             **vars(kept),
             workers=workers,

@@ -67,6 +67,7 @@ def generate(
     seed: int = 0,
     first: int = 0,
     near: Floats | None = None,
+    exchange: bool = False,
     rendering: Rendering | None = None,
     keep_audio: bool = False,
     keep_levels: bool = False,
@@ -78,6 +79,7 @@ def generate(
     Args:
         size, seed, first: items ``first`` to ``first + size`` of the endless corpus with this seed.
         near: presets of the synth, (n, free), to draw near to; without them draws are uniform.
+        exchange: see :class:`~synthproxy.corpus.sources.NearSource`.
         keep_audio, keep_levels: store the clips as well, and what an estimator sees of them.
         workers: threads; all cores by default. The result does not depend on it.
         progress: see :data:`Progress`.
@@ -87,7 +89,7 @@ def generate(
         KeyboardInterrupt: finished shards are kept; the same call continues.
     """
     worker_count(workers)
-    source = UniformSource(synth.space) if near is None else NearSource(synth.space, near)
+    source = UniformSource(synth.space) if near is None else NearSource(synth.space, near, exchange)
     info = CorpusInfo.of(
         synth,
         audio_model,

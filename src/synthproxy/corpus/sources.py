@@ -1,7 +1,7 @@
 """Where synthetic presets come from: uniform draws, or the neighbourhood of presets that people made.
 
 Uniform draws of most synths are near silence or noise, which people's presets are not. A preset *near* others has each
-group of parameters from one of two of them, and a few values moved.
+group of parameters from one of two of them, and a few values moved, or exchanged for those of other presets.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ CROSSED = 0.5
 MOVED_AT_MOST = 0.5
 DEVIATION = 0.1
 REDRAWN = 0.05
+EXCHANGED_AT_MOST = 0.3
 
 
 class PresetSource(Protocol):
@@ -58,10 +59,13 @@ class NearSource:
     Args:
         space: the preset space.
         presets: the parents, (n, free).
+        exchange: instead of being moved, a share of the values, up to three tenths, becomes that of other parents, so
+            that every value is one that somebody chose.
     """
 
     space: PresetSpace
     presets: Floats
+    exchange: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.presets):
@@ -69,8 +73,8 @@ class NearSource:
 
     @cached_property
     def digest(self) -> str:
-        """Of the parents."""
-        return hashlib.sha256(self.presets.tobytes()).hexdigest()
+        """Of the parents, and of what becomes of their values."""
+        return hashlib.sha256(self.presets.tobytes() + (b"exchange" if self.exchange else b"")).hexdigest()
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
@@ -87,11 +91,20 @@ class NearSource:
         from_second = generator.random((count, self._groups.max() + 1)) < 0.5
         crossed = generator.random((count, 1)) < CROSSED
         presets = np.where(crossed & from_second[:, self._groups], second, first)
-        share = MOVED_AT_MOST * generator.random((count, 1))
+        return self._exchanged(presets, generator) if self.exchange else self._moved(presets, generator)
+
+    def _moved(self, presets: Floats, generator: np.random.Generator) -> Floats:
+        share = MOVED_AT_MOST * generator.random((len(presets), 1))
         moved = generator.random(presets.shape) < share
         steps = generator.normal(0.0, DEVIATION, presets.shape)
-        fresh = self.space.sample(generator, count)
+        fresh = self.space.sample(generator, len(presets))
         numerical = np.zeros(self.space.size, dtype=bool)
         numerical[self.space.columns(Kind.NUMERICAL)] = True
         redrawn = moved & ~numerical & (generator.random(presets.shape) < 2 * REDRAWN)
         return self.space.snap(np.where(redrawn, fresh, presets + np.where(moved & numerical, steps, 0.0)))
+
+    def _exchanged(self, presets: Floats, generator: np.random.Generator) -> Floats:
+        share = EXCHANGED_AT_MOST * generator.random((len(presets), 1))
+        exchanged = generator.random(presets.shape) < share
+        others = generator.integers(len(self.presets), size=presets.shape)
+        return self.space.snap(np.where(exchanged, np.take_along_axis(self.presets, others, axis=0), presets))

@@ -124,6 +124,14 @@ class Rewires(Protocol):
 
 
 @runtime_checkable
+class KnowsAlike(Protocol):
+    """A synth that has several presets for one sound, and knows which."""
+
+    def canonical(self, presets: Floats) -> Floats:
+        """One preset of those that sound like each, always the same one: (n, free) to (n, free)."""
+
+
+@runtime_checkable
 class NamesParts(Protocol):
     """A synth that can say what its parameters do in a preset."""
 

@@ -15,6 +15,7 @@ from synthproxy.synths import dx7_scaling
 from synthproxy.synths.base import NamedPreset, Note
 from synthproxy.synths.definition import definition_path, read_definition
 from synthproxy.synths.dx7_algorithms import ALGORITHMS, OPERATORS, change, wiring
+from synthproxy.synths.dx7_canonical import canonical
 from synthproxy.synths.dx7_loudness import rms_bound
 from synthproxy.synths.dx7_parts import part_in_words
 from synthproxy.synths.dx7_voice import MAXIMA, PARAMETERS, Voice, read_voices, unpack_parameters, write_voices
@@ -161,6 +162,12 @@ class Dexed:
         moved[operators] = preset[operators[order]]
         moved[algorithm] = new
         return moved
+
+    def canonical(self, presets: Floats) -> Floats:
+        """One preset of those that sound like each; the same ones where the space holds a part of the operators."""
+        if self._rewiring is None:
+            return presets
+        return self.presets(canonical(self.voices(presets)))
 
     def _engine(self, sample_rate: int) -> Any:
         """This thread's engine: loading and playing are two calls, so threads must not share one."""

@@ -68,7 +68,7 @@ class Change:
 @cache
 def change(algorithm: int, other: int) -> Change:
     """From one algorithm to another, both 0–31."""
-    graph, orders = wiring(), _orders()
+    graph, orders = wiring(), every_order()
     rows, columns = orders[:, :, None], orders[:, None, :]
     fed = graph.feeds[algorithm][rows, columns] != graph.feeds[other]
     # A feedback that is elsewhere is one that is gone and one that is new.
@@ -94,6 +94,6 @@ def symmetries(algorithm: int) -> NDArray[np.int64]:
 
 
 @cache
-def _orders() -> NDArray[np.int64]:
+def every_order() -> NDArray[np.int64]:
     """Every order of the operators, (720, 6), the first of which is 0, 1, …, 5."""
     return np.asarray(list(permutations(range(OPERATORS))))

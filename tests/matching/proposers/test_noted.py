@@ -11,7 +11,7 @@ from synthproxy.errors import IncompatibleError, InvalidInputError
 from synthproxy.matching.proposers.codes import PresetCode
 from synthproxy.matching.proposers.network import note_values
 from synthproxy.matching.proposers.noted import NotedPresets
-from synthproxy.synths import Note, PresetSpace
+from synthproxy.synths import Note, PresetSpace, get_synth
 
 SIZES = (1_300, 520)
 NOTES = (Note(48, 100, 0.5), Note(72, 60, 2.0))
@@ -120,3 +120,12 @@ def test_embeddings_too_large_for_half_precision_are_refused(tmp_path, mixed_spa
     corpus = store(tmp_path / "large", mixed_space, 20, NOTES[0], 5, scale=1e5)
     with pytest.raises(InvalidInputError, match=r"half precision cannot.*mel@16"):
         NotedPresets((corpus,)).everything()
+
+
+def test_presets_that_sound_alike_are_shown_as_one(tmp_path):
+    synth = get_synth("dexed")
+    corpus = store(tmp_path / "dexed", synth.space, 300, NOTES[0], 1, synth="dexed")
+    presets, embeddings, _ = NotedPresets((corpus,)).everything()
+    np.testing.assert_array_equal(presets, synth.canonical(corpus.presets()))
+    np.testing.assert_array_equal(embeddings, corpus.embeddings().astype(np.float16))
+    assert (presets != corpus.presets()).any()

@@ -201,13 +201,26 @@ def test_training_may_begin_with_another_proposer(tmp_path, make_proposer_recipe
     assert after[0]["loss"] < 0.5 * (before[0]["loss"] + before[-1]["loss"])
     with pytest.raises(IncompatibleError, match=r"other\.safetensors: of other presets, or heard by another"):
         train_proposer(make_proposer_recipe(training={"begin": trained_on_other_sounds}), tmp_path / "other")
-    other_sizes = make_proposer_recipe(training={"begin": whole / "last.safetensors"}, proposer={"width": 32})
-    with pytest.raises(InvalidInputError, match=r"last\.safetensors: does not fit"):
+    other_sizes = make_proposer_recipe(training={"begin": whole / "last.safetensors"}, proposer={"width": 8})
+    with pytest.raises(InvalidInputError, match=r"last\.safetensors: .* is wider"):
         train_proposer(other_sizes, tmp_path / "other")
     for pattern in ("nothing", "op1_velocity_sensitivity"):
         with pytest.raises(InvalidInputError, match=pattern):
             train_proposer(make_proposer_recipe(training={"weights": {pattern: 2.0}}), tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_wider_network_begins_with_a_narrower_as_a_part_of_it(tmp_path, make_proposer_recipe):
+    narrow = make_proposer_recipe(proposer={"reading": 8}, training={"epochs": 1})
+    train_proposer(narrow, tmp_path / "narrow")
+    standing = {"begin": tmp_path / "narrow/last.safetensors", "learning_rate": 1e-6}
+    train_proposer(make_proposer_recipe(proposer={"reading": 12}, training=standing), tmp_path / "wide")
+    before, after = (load_proposer(tmp_path / name / "last.safetensors")[0] for name in ("narrow", "wide"))
+    assert before.reading is not None
+    assert after.reading is not None
+    torch.testing.assert_close(after.reading.first.weight[:8], before.reading.first.weight, atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.reading.last.weight[:, :8], before.reading.last.weight, atol=1e-4, rtol=0)
+    assert after.reading.first.weight.shape[0] == 12
 
 
 @pytest.fixture

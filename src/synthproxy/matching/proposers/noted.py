@@ -1,6 +1,7 @@
 """What a proposer learns from and is validated by: presets of several corpora, each of which has its own note.
 
-All of them lie in memory with embeddings in half precision, or are read in blocks of shards of any of the corpora.
+Of presets that are known to sound alike it is shown always the same one, since it cannot hear which it was. All of them
+lie in memory with embeddings in half precision, or are read in blocks of shards of any of the corpora.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 
 from synthproxy.corpus import Corpus
 from synthproxy.corpus.store import SHARD
-from synthproxy.errors import InvalidInputError
+from synthproxy.errors import InvalidInputError, SynthProxyError
 from synthproxy.matching.proposers.codes import PresetCode
 from synthproxy.matching.proposers.network import NOTE_VALUES, hide, note_values
 from synthproxy.proxies.examples import Setting
 from synthproxy.proxies.streaming import items_of_shards, streamed_batches, unread_identity
-from synthproxy.synths import Note
+from synthproxy.synths import Note, get_synth
+from synthproxy.synths.base import KnowsAlike
 from synthproxy.training.batches import Batches, BatchesInMemory, Columns
 
 
@@ -79,6 +81,8 @@ class NotedPresets:
     def read(self, shards: NDArray[np.int64], count: int) -> Columns:
         """Presets, embeddings (float16) and note values of the ``count`` items in some shards, in their order.
 
+        Presets are canonical ones where the synth knows which sound alike.
+
         Args:
             shards: numbered through all corpora.
 
@@ -93,6 +97,7 @@ class NotedPresets:
             number = int(np.searchsorted(self._starts, shard, side="right")) - 1
             corpus, counting = self.corpora[number], self._counting[number]
             some, heard = corpus.read_shard(shard - int(self._starts[number]), counting)
+            some = self._alike.canonical(some) if self._alike else some
             rows = slice(first, first := first + len(some))
             presets[rows], embeddings[rows], notes[rows] = some, _halved(heard, corpus), told[number]
         return presets, embeddings, notes
@@ -118,6 +123,15 @@ class NotedPresets:
             return
         with streamed_batches(self.read, self._rows, self.block, size, seed) as drawn:
             yield HidingBatches(drawn, code, size, seed)
+
+    @cached_property
+    def _alike(self) -> KnowsAlike | None:
+        """The synth, if it is here and knows which of these presets sound alike."""
+        try:
+            synth = get_synth(self.setting.synth)
+        except SynthProxyError:
+            return None
+        return synth if isinstance(synth, KnowsAlike) and synth.space.digest == self.setting.space.digest else None
 
     @cached_property
     def _counting(self) -> tuple[NDArray[np.bool_], ...]:

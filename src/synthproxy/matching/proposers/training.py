@@ -56,7 +56,7 @@ def train_proposer(
     def make_task(_: Plan) -> ProposerTask:
         network = _new_proposer(info, training)
         if begin is not None:
-            network.load_state_dict(begin, strict=False)
+            _take(network, begin)
         return ProposerTask(network, recipe.training.noise, weights, HiddenPresets.of(validation), info)
 
     learned = {"train": training.identity(), "validation": validation.identity()}
@@ -107,13 +107,26 @@ def _new_proposer(info: ProposerInfo, training: NotedPresets) -> Proposer:
 
 
 def _weights_of(begin: Path, info: ProposerInfo) -> dict[str, Tensor]:
-    """Those of a proposer of the same presets and sounds, of which a network of these sizes takes what it has."""
+    """Those of a proposer of the same presets and sounds, which a network of these sizes can take."""
     known, about = load_proposer(begin)
     if (about.space, about.audio_model_identity) != (info.space, info.audio_model_identity):
         raise IncompatibleError(f"{begin}: of other presets, or heard by another audio model, than the corpora")
+    weights = known.state_dict()
+    del weights["usual"]  # Which values are usual is told by what is learned from now.
     with described(begin), torch.random.fork_rng(devices=[]):
-        info.new_network().load_state_dict(known.state_dict(), strict=False)
-    return known.state_dict()
+        _take(info.new_network(), weights)
+    return weights
+
+
+def _take(network: Proposer, weights: Mapping[str, Tensor]) -> None:
+    """Give a network those weights that it has; where it is wider, they become the first part of its own."""
+    own = network.state_dict()
+    for name, weight in weights.items():
+        if name in own:
+            part = own[name][tuple(slice(size) for size in weight.shape)]
+            if part.shape != weight.shape:
+                raise InvalidInputError(f"{name} is wider ({tuple(weight.shape)}) than here ({tuple(own[name].shape)})")
+            part.copy_(weight)
 
 
 def _info(recipe: ProposerRecipe, training: NotedPresets) -> ProposerInfo:
