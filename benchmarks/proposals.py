@@ -6,7 +6,8 @@
 VOICES is a file of presets, such as held-out/voices.npz of split_voices.py; PROPOSER a checkpoint. Each voice is
 played at middle C for 2 s of 5 s, and that note is told. Half of the draws are at a temperature of 0.4, half at 0.7;
 distances are those that a search goes by. For each parameter or group that is asked for, the share of the values drawn
-that are the voice's is told too.
+that are the voice's is told too, and for how many voices any draw has all of them; of voices that
+sound alike, the canonical one is compared.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from synthproxy.matching.scores import mean_with_interval
 from synthproxy.matching.target import Target, read_target
 from synthproxy.report.tables import Cell, Table, to_markdown
 from synthproxy.synths import Note, Synth, get_synth
+from synthproxy.synths.base import KnowsAlike
 from synthproxy.synths.space import Floats
 from synthproxy.workers import independent_workers
 
@@ -38,9 +41,14 @@ FARTHEST = 9.0
 AUDIBLE = 0.01
 
 
+def canonical(synth: Synth, presets: Floats) -> Floats:
+    """One of the presets that sound like each, (n, free), where the synth knows."""
+    return synth.canonical(presets) if isinstance(synth, KnowsAlike) else presets
+
+
 def targets_of(synth: Synth, voices: Path, count: int, seed: int) -> list[tuple[Floats, Target]]:
-    """Audible voices of a file, with their sounds at middle C as targets."""
-    presets = [preset.vector for preset in synth.read_presets(voices, Note())]
+    """Audible voices of a file, with their sounds at middle C as targets; of those that sound alike, the canonical."""
+    presets = canonical(synth, np.stack([preset.vector for preset in synth.read_presets(voices, Note())]))
     found: list[tuple[Floats, Target]] = []
     with tempfile.TemporaryDirectory() as folder:
         for place in np.random.default_rng(seed).permutation(len(presets)):
@@ -56,7 +64,7 @@ def targets_of(synth: Synth, voices: Path, count: int, seed: int) -> list[tuple[
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn for a target: distances, nearest first, and presets, (n, free)."""
+    """What was drawn for a target: distances, nearest first, and canonical presets, (n, free)."""
 
     distances: NDArray[np.float64]
     presets: Floats
@@ -66,11 +74,11 @@ class Drawn:
         with Bench(synth, target.audio) as bench:
             drawn = proposer.propose(synth, target, draws, TEMPERATURES, np.random.default_rng(seed))
             found = np.asarray([candidate.distance for candidate in bench.score(drawn)])
-        return cls(np.sort(np.where(np.isfinite(found), found, FARTHEST)), presets_of(drawn))
+        return cls(np.sort(np.where(np.isfinite(found), found, FARTHEST)), canonical(synth, presets_of(drawn)))
 
-    def right(self, preset: Floats, columns: list[int]) -> float:
-        """Share of some values that are those of a preset."""
-        return float(np.isclose(self.presets[:, columns], preset[columns], atol=1e-4).mean())
+    def right(self, preset: Floats, columns: list[int]) -> NDArray[np.bool_]:
+        """Which of some values are those of a preset: (n, columns)."""
+        return np.isclose(self.presets[:, columns], preset[columns], atol=1e-4)
 
 
 def main() -> None:
@@ -94,13 +102,15 @@ def main() -> None:
         interval = f"{best.interval.low:.3f} to {best.interval.high:.3f}"
         ten = float(np.mean([drawn.distances[:10].mean() for drawn in found]))
         middle = float(np.mean([np.median(drawn.distances) for drawn in found]))
-        right = [
-            float(np.mean([drawn.right(preset, columns) for drawn, (preset, _) in zip(found, targets, strict=True)]))
-            for columns in map(synth.space.columns_matching, arguments.right)
-        ]
+        asked = [synth.space.columns_matching(pattern) for pattern in arguments.right]
+        both = list(zip(found, (preset for preset, _ in targets), strict=True))
+        right = [float(np.mean([drawn.right(preset, columns).mean() for drawn, preset in both])) for columns in asked]
+        if together := sorted({*chain(*asked)}):
+            right.append(float(np.mean([drawn.right(preset, together).all(axis=1).any() for drawn, preset in both])))
         rows.append((checkpoint.stem, best.mean, interval, ten, middle, *right))
     title = f"Search distance of {arguments.draws} draws, mean over {len(targets)} voices"
     columns = ("", "nearest", "95 %", "nearest ten", "median", *(f"{pattern} right" for pattern in arguments.right))
+    columns += ("all right in a draw",) if arguments.right else ()
     print(to_markdown(Table(title, columns, tuple(rows), best={"nearest": "lowest"})))
     print(describe_machine())
 

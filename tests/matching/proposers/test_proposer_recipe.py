@@ -104,6 +104,7 @@ def test_there_are_recipes():
     assert [f"{path.parent.name}/{path.stem}" for path in OURS] == [
         "amsynth/proposer-shipped",
         "dexed/proposer-laptop",
-        "dexed/proposer-shipped-on",
-        "dexed/proposer-shipped",
+        "dexed/proposer-shipped-1",
+        "dexed/proposer-shipped-2",
+        "dexed/proposer-shipped-3",
     ]
