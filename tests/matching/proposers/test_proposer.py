@@ -61,6 +61,20 @@ def test_values_are_drawn_as_they_were_seen_in_their_class(space):
     np.testing.assert_allclose(usual[fine, code.parameters[fine].size - 1], values)  # None was seen: evenly spread.
 
 
+def test_classes_beside_the_right_one_are_learned_but_not_drawn(space):
+    proposer = small(space)
+    names = [parameter.name for parameter in space.free]
+    chances = torch.zeros(1, space.size, proposer.code.most)
+    chances[:, :, 0] = 1.0
+    fine, sizes = names.index("op1_f_fine"), [parameter.size for parameter in proposer.code.parameters]
+    chances[0, fine, [0, 5, 6]] = torch.tensor([0.5, 0.2, 0.3])
+    learned = torch.einsum("bfc,fcd->bfd", chances, proposer.targets)
+    assert learned[0, fine, 1] > 0.05
+    found = proposer.unsmeared(learned.clamp(min=1e-12).log().masked_fill(proposer.absent, -1e4)).softmax(dim=2)
+    torch.testing.assert_close(found, chances, atol=1e-3, rtol=0)
+    assert all(found[0, i, size:].abs().max() < 1e-6 for i, size in enumerate(sizes) if size < proposer.code.most)
+
+
 def test_a_proposer_draws_the_usual_values(space):
     proposer = small(space)
     fine = [parameter.name for parameter in space.free].index("op1_f_fine")

@@ -30,6 +30,8 @@ from synthproxy.synths.space import Floats, PresetSpace
 
 NOTE_VALUES = 3
 READING_LAYERS = 3
+LEAST = 1e-6
+"""Probability of a class that is as good as impossible."""
 NOTHING = -1e4
 """Logit of a class that a parameter does not have."""
 
@@ -207,7 +209,9 @@ class Proposer(nn.Module):
         self.targets: Tensor
         self.register_buffer("order", torch.tensor(np.argsort(columns)), persistent=False)
         self.register_buffer("absent", _absent(self.code), persistent=False)
+        self.unsmear: Tensor
         self.register_buffer("targets", _targets(self.code), persistent=False)
+        self.register_buffer("unsmear", _unsmear(self.targets, self.absent), persistent=False)
         self.usual: Tensor
         """Values that are drawn for each class, (free, classes, values)."""
         self.register_buffer("usual", torch.from_numpy(self.code.usual(np.empty((0, space.size), dtype=np.float32))))
@@ -268,6 +272,14 @@ class Proposer(nn.Module):
             unknown = unknown * weights
         return (self.missed(logits, classes) * unknown).sum() / unknown.sum().clamp(min=1.0)
 
+    def unsmeared(self, logits: Tensor) -> Tensor:
+        """Logits of how likely each class itself is, where the network has learned that those beside it count too.
+
+        A frequency or a transposition beside the right one is not nearly right, and would be drawn one time in three.
+        """
+        likely = torch.einsum("bfc,fcd->bfd", logits.softmax(dim=2), self.unsmear)
+        return likely.clamp(min=LEAST).log().masked_fill(self.absent, NOTHING)
+
     def missed(self, logits: Tensor, classes: Tensor) -> Tensor:
         """Cross-entropy of every parameter, (batch, free), of logits (batch, free, classes)."""
         wanted = self.targets[torch.arange(self.space.size, device=classes.device), classes]
@@ -308,7 +320,8 @@ class Proposer(nn.Module):
         read = self.read(sounds[:1], notes[:1]) if alike else self.read(sounds, notes)
         for step in range(drawing.steps):
             soft = to_soft(self.space, torch.from_numpy(self._with_given(classes, given)))
-            logits = self(sounds, notes, soft, torch.from_numpy(due < step), read) / drawing.temperature
+            told = self(sounds, notes, soft, torch.from_numpy(due < step), read)
+            logits = self.unsmeared(told) / drawing.temperature
             # The largest of logits with Gumbel noise is a draw from their softmax.
             noise = -np.log(generator.exponential(size=logits.shape))
             drawn = (logits + torch.from_numpy(noise).to(logits.dtype)).argmax(dim=2).numpy()
@@ -381,6 +394,12 @@ def _targets(code: PresetCode) -> Tensor:
     for number, parameter in enumerate(code.parameters):
         targets[number, : parameter.size, : parameter.size] = torch.from_numpy(parameter.weights())
     return targets
+
+
+def _unsmear(targets: Tensor, absent: Tensor) -> Tensor:
+    """What takes mean targets back to how likely each class was, (free, classes, classes)."""
+    inverse: Tensor = torch.linalg.inv(targets + torch.diag_embed(absent.to(targets.dtype)))
+    return inverse
 
 
 def _soft_columns(space: PresetSpace) -> Tensor:
