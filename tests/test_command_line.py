@@ -207,7 +207,7 @@ def test_matches_json(matched):
         assert set(row["note"]) == {"pitch", "velocity", "seconds"}
         assert row["gain"] > 0
         assert set(row["distances"]["raw"]) == set(row["distances"]["level_matched"]) == DISTANCES
-        assert row["origin"] in {"random", "search", "refinement"}
+        assert row["origin"] in {"random", "shipped", "proposer", "search", "refinement"}
     first, second = (row["distances"]["search"] for row in content["candidates"])
     assert first <= second
 
