@@ -164,10 +164,11 @@ class Dexed:
         return moved
 
     def canonical(self, presets: Floats) -> Floats:
-        """One preset of those that sound like each; the same ones where the space holds a part of the operators."""
-        if self._rewiring is None:
-            return presets
-        return self.presets(canonical(self.voices(presets)))
+        """One preset of those that sound like each; the same one where the space cannot say that, by what it holds."""
+        wanted = canonical(self.voices(presets))
+        found = self.presets(wanted)
+        said = (canonical(self.voices(found)) == wanted).all(axis=1, keepdims=True)
+        return np.where(said, found, presets)
 
     def _engine(self, sample_rate: int) -> Any:
         """This thread's engine: loading and playing are two calls, so threads must not share one."""
