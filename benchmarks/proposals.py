@@ -6,8 +6,8 @@
 VOICES is a file of presets, such as held-out/voices.npz of split_voices.py; PROPOSER a checkpoint. Each voice is
 played at middle C for 2 s of 5 s, and that note is told. Half of the draws are at a temperature of 0.4, half at 0.7;
 distances are those that a search goes by. For each parameter or group that is asked for, the share of the values drawn
-that are the voice's is told too, and for how many voices any draw has all of them; of voices that
-sound alike, the canonical one is compared.
+that are the voice's is told too, and for how many voices any draw has all of them; of voices that sound alike, the
+canonical one is compared.
 """
 
 from __future__ import annotations

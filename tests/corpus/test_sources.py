@@ -79,6 +79,13 @@ def test_a_corpus_keeps_whom_it_was_drawn_near_to(
     np.testing.assert_array_equal(Corpus.open(tmp_path / "again").presets(), near.presets())
 
 
+def test_exchange_needs_presets_and_makes_no_folder_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["generate", "--size", "4", "--exchange", "--out", str(tmp_path / "c")])
+    assert "--exchange: " in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
 def test_the_command_reads_preset_files(tmp_path: Path) -> None:
     dexed = get_synth("dexed-paper")
     parents = dexed.space.sample(np.random.default_rng(0), 3)

@@ -85,10 +85,13 @@ def generate(
         progress: see :data:`Progress`.
 
     Raises:
+        InvalidInputError: ``exchange`` without presets to draw near to.
         IncompatibleError: a corpus of other settings is there.
         KeyboardInterrupt: finished shards are kept; the same call continues.
     """
     worker_count(workers)
+    if exchange and near is None:
+        raise InvalidInputError("--exchange: says what becomes of the values of presets; give those with --near")
     source = UniformSource(synth.space) if near is None else NearSource(synth.space, near, exchange)
     info = CorpusInfo.of(
         synth,
