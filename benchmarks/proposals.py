@@ -72,7 +72,7 @@ class Drawn:
     @classmethod
     def by(cls, proposer: TrainedProposer, synth: Synth, target: Target, draws: int, seed: int) -> Drawn:
         with Bench(synth, target.audio) as bench:
-            drawn = proposer.propose(synth, target, draws, TEMPERATURES, np.random.default_rng(seed))
+            drawn = proposer.propose(synth, proposer.hear(target), draws, TEMPERATURES, np.random.default_rng(seed))
             found = np.asarray([candidate.distance for candidate in bench.score(drawn)])
         return cls(np.sort(np.where(np.isfinite(found), found, FARTHEST)), canonical(synth, presets_of(drawn)))
 

@@ -33,7 +33,7 @@ def nearer_than_chance(folder: Path, synth: Synth, proposer: TrainedProposer, pr
     target = read_target(folder / "target.wav", pitch=note.pitch, duration=note.duration)
     generator = np.random.default_rng(0)
     with Bench(synth, target.audio, 1) as bench:
-        ours = bench.score(proposer.propose(synth, target, 64, MatchSettings.temperatures, generator))
+        ours = bench.score(proposer.propose(synth, proposer.hear(target), 64, MatchSettings.temperatures, generator))
         others = bench.score(random_candidates(synth.space, target.notes, 64, generator))
     assert np.median([c.distance for c in ours]) < 0.8 * np.median([c.distance for c in others])
     assert min(c.distance for c in ours) < 0.9 * min(c.distance for c in others)

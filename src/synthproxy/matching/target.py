@@ -13,6 +13,7 @@ from synthproxy.audio.io import read_audio, require_audible
 from synthproxy.errors import InvalidInputError
 from synthproxy.matching.distances import SAMPLE_RATE
 from synthproxy.matching.pitch import estimate_pitch
+from synthproxy.matching.release import estimate_releases
 from synthproxy.synths import Note
 
 LONGEST_SECONDS = 30.0
@@ -22,6 +23,8 @@ _SILENCE = 1e-4  # Relative to the peak: −80 dB.
 _CLEAR = 0.85  # Periodicity above which the estimated pitch is believed.
 _SHORTEST_HELD, _LONGEST_HELD = 0.02, 600.0
 _USUAL_LENGTHS = (2.0, 3.0)  # Those of the published clips and of NSynth.
+_LONGEST_USUAL = _USUAL_LENGTHS[-1]
+_OTHER_LENGTH = 1.25  # Lengths that differ by less are as good as the same until one is refined.
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +92,15 @@ class Target:
         """The note at each of its possible pitches."""
         return [Note(pitch, self.note.velocity, self.note.duration) for pitch in self.pitches]
 
+    @property
+    def likely_notes(self) -> list[Note]:
+        """The same, and, where its length is a guess, each of them held as long as is usual too."""
+        likely = [self.note.duration]
+        if len(self.durations) > 1:
+            usual = min(_LONGEST_USUAL, self.seconds)
+            likely += [usual] if max(usual, likely[0]) > _OTHER_LENGTH * min(usual, likely[0]) else []
+        return [replace(note, duration=duration) for note in self.notes for duration in likely]
+
 
 def read_target(path: Path, *, pitch: int | None = None, duration: float | None = None, velocity: int = 100) -> Target:
     """Read and analyse a sound; pitch and duration are estimated unless given.
@@ -113,10 +125,8 @@ def read_target(path: Path, *, pitch: int | None = None, duration: float | None 
         )
     estimated, clarity = estimate_pitch(audio, SAMPLE_RATE)
     pitches = (pitch,) if pitch is not None else _possible_pitches(estimated, clarity)
-    seconds = len(audio) / SAMPLE_RATE
-    held = _held(audio) if duration is None else duration
-    durations = (held,) if duration is not None else _possible_durations(held, seconds)
-    return Target(path, audio, begin / SAMPLE_RATE, Note(pitches[0], velocity, held), pitches, durations)
+    durations = (duration,) if duration is not None else _possible_durations(audio)
+    return Target(path, audio, begin / SAMPLE_RATE, Note(pitches[0], velocity, durations[0]), pitches, durations)
 
 
 def read_targets(
@@ -161,19 +171,9 @@ def _possible_pitches(estimated: int, clarity: float) -> tuple[int, ...]:
     return tuple(dict.fromkeys(p for p in order if 0 <= p <= 127))
 
 
-def _held(audio: NDArray[np.float32]) -> float:
-    """How long the key seems to be held: until the steepest fall that lasts."""
-    hop = SAMPLE_RATE // 50
-    frames = audio[: len(audio) // hop * hop].reshape(-1, hop)
-    if len(frames) < 8:
-        return max(0.05, len(audio) / SAMPLE_RATE)
-    level = 20 * np.log10(np.sqrt(np.mean(np.square(frames), axis=1)) + _SILENCE * np.abs(audio).max())
-    span = 5
-    smooth = np.convolve(level, np.ones(3) / 3, mode="same")
-    fall = smooth[:-span] - smooth[span:]
-    sounding = smooth[:-span] > level.max() - 50
-    return float(np.clip((np.where(sounding, fall, -np.inf).argmax() + 2) * hop / SAMPLE_RATE, 0.05, 600))
-
-
-def _possible_durations(held: float, seconds: float) -> tuple[float, ...]:
-    return tuple(dict.fromkeys(round(min(d, seconds), 3) for d in (held, *_USUAL_LENGTHS, seconds)))
+def _possible_durations(audio: NDArray[np.float32]) -> tuple[float, ...]:
+    """How long the key may have been held, likeliest first: until a release that is heard, as usual, or to the end."""
+    seconds = len(audio) / SAMPLE_RATE
+    releases = estimate_releases(audio, SAMPLE_RATE)
+    order = [*releases, *reversed(_USUAL_LENGTHS), seconds]
+    return tuple(dict.fromkeys(round(float(np.clip(d, _SHORTEST_HELD, seconds)), 3) for d in order))

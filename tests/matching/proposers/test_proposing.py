@@ -21,21 +21,21 @@ RATE = 32_000
 
 
 def test_presets_of_the_synth_are_drawn_at_every_note_in_turn(trained, synth, target):
-    found = trained.propose(synth, target, 40, (0.5, 1.0), np.random.default_rng(0))
+    found = trained.propose(synth, trained.hear(target), 40, (0.5, 1.0), np.random.default_rng(0))
     assert len(found) == 40
     assert {c.origin for c in found} == {"proposer"}
     assert {c.note for c in found} == set(target.notes)
     assert {c.note for c in found[: 2 * len(target.notes)]} == set(target.notes)
     synth.space.validate(np.stack([c.preset for c in found]))
-    again = trained.propose(synth, target, 40, (0.5, 1.0), np.random.default_rng(0))
+    again = trained.propose(synth, trained.hear(target), 40, (0.5, 1.0), np.random.default_rng(0))
     assert [c.key for c in found] == [c.key for c in again]
-    other = trained.propose(synth, target, 40, (0.5, 1.0), np.random.default_rng(1))
+    other = trained.propose(synth, trained.hear(target), 40, (0.5, 1.0), np.random.default_rng(1))
     assert [c.key for c in found] != [c.key for c in other]
 
 
 def test_fewer_presets_than_notes_and_an_early_end_are_possible(trained, synth, target):
-    assert len(trained.propose(synth, target, 2, (0.5, 1.0), np.random.default_rng(0))) == 2
-    some = trained.propose(synth, target, 40, (0.5, 1.0), np.random.default_rng(0), lambda: False)
+    assert len(trained.propose(synth, trained.hear(target), 2, (0.5, 1.0), np.random.default_rng(0))) == 2
+    some = trained.propose(synth, trained.hear(target), 40, (0.5, 1.0), np.random.default_rng(0), lambda: False)
     assert 0 < len(some) <= 5 + (len(target.notes) == 1) * 15
 
 
@@ -50,7 +50,7 @@ def test_what_is_locked_is_told_to_the_network_in_its_own_space(trained, synth, 
         return draw(*arguments)
 
     monkeypatch.setattr(trained.proposer, "draw", noting)
-    found = trained.propose(synth, target, 8, (1.0,), np.random.default_rng(0), bounds=bounds)
+    found = trained.propose(synth, trained.hear(target), 8, (1.0,), np.random.default_rng(0), bounds=bounds)
     presets = np.stack([candidate.preset for candidate in found])
     locked = np.isin([parameter.name for parameter in synth.space.free], bounds.locked)
     np.testing.assert_array_equal(presets[:, locked], np.tile(start[locked], (8, 1)))
@@ -73,7 +73,7 @@ def test_the_network_is_told_a_note_within_those_it_has_learned_from(trained, sy
     monkeypatch.setattr(trained.proposer, "draw", noting)
     at = {pitch: replace(target, pitches=(pitch,)) for pitch in (50, 60, 84)}
     for pitch in at:
-        trained.propose(synth, at[pitch], 1, (1.0,), np.random.default_rng(0))
+        trained.propose(synth, trained.hear(at[pitch]), 1, (1.0,), np.random.default_rng(0))
     assert set(asked) == {50, 60, 72}
     np.testing.assert_array_equal(asked[50], asked[60])  # It is heard as it is, and only taken for another note …
     assert np.abs(asked[72] - asked[60]).max() > 0.05  # … but where that lies beyond all that was learned from.
@@ -81,10 +81,33 @@ def test_the_network_is_told_a_note_within_those_it_has_learned_from(trained, sy
 
 def test_a_proposer_of_another_synth_is_refused(trained, target):
     with pytest.raises(IncompatibleError, match="cannot be played by"):
-        trained.propose(get_synth("diva"), target, 4, (1.0,), np.random.default_rng(0))
+        trained.propose(get_synth("diva"), trained.hear(target), 4, (1.0,), np.random.default_rng(0))
     other = TrainedProposer(trained.proposer, replace(trained.info, audio_model_identity="another"))
     with pytest.raises(IncompatibleError, match="its weights are not those"):
-        other.propose(get_synth("dexed"), target, 4, (1.0,), np.random.default_rng(0))
+        other.hear(target)
+
+
+def test_what_is_drawn_first_tells_the_notes_at_which_the_rest_is_drawn(trained, synth, target, monkeypatch):
+    asked = []
+    drawing = TrainedProposer.propose
+
+    def noting(self, of, heard, count, *arguments):
+        asked.append((count, [sound.note for sound in heard]))
+        return drawing(self, of, heard, count, *arguments)
+
+    monkeypatch.setattr(TrainedProposer, "propose", noting)
+    unsure = replace(target, pitches=(48, 60, 72), durations=(0.1, 0.8))
+    match(synth, unsure, Budget(renders=400), sources=Sources(proposer=trained), settings=MatchSettings(drawn=64))
+    (scouts, at_first), (rest, then) = asked
+    assert (scouts, scouts + rest) == (16, 64)
+    assert at_first == unsure.likely_notes
+    assert len(at_first) == 6
+    assert len(then) == 2
+    assert set(then) < set(at_first)
+    asked.clear()
+    known = replace(target, pitches=(60,), durations=(0.1,))
+    match(synth, known, Budget(renders=400), sources=Sources(proposer=trained), settings=MatchSettings(drawn=64))
+    assert asked == [(64, [known.note])]
 
 
 def test_a_match_tries_what_is_proposed_and_repeats(tmp_path, trained, synth, target):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -43,19 +43,19 @@ class TrainedProposer:
     def propose(
         self,
         synth: Synth,
-        target: Target,
+        heard: Sequence[Heard],
         count: int,
         temperatures: Sequence[float],
         generator: np.random.Generator,
         keep_going: Callable[[], bool] = lambda: True,
         bounds: Bounds | None = None,
     ) -> list[Candidate]:
-        """``count`` presets of ``synth`` drawn for the target, in turn for each of its sounds, notes and temperatures.
+        """``count`` presets of ``synth``, in turn for each sound that is heard, and each temperature.
 
-        The network is told the note, and hears the target as it is. Of a note beyond those that it has learned from it
-        is told the nearest that is not, and the target is brought to that pitch. A thread per core draws.
+        A thread per core draws.
 
         Args:
+            heard: sounds of a target, each taken for a note, as :meth:`hear` tells them.
             temperatures: of :class:`~synthproxy.matching.proposers.network.Drawing`; as many presets are drawn at each.
             keep_going: asked now and then; when it says no, what is drawn by then is returned.
             bounds: what is locked is given to the network, so that the rest is drawn to go with it.
@@ -63,17 +63,17 @@ class TrainedProposer:
         Raises:
             IncompatibleError: the proposer is of another synth, or of an audio model with other weights.
         """
-        asked = list(product(self.hear(target), temperatures))
+        asked = list(product(heard, temperatures))
         given = self._given(synth, bounds) if bounds else None
         shares = [len(share) for share in np.array_split(np.arange(count), len(asked))]
         pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="proposer")
         drawn: list[tuple[int, Candidate]] = []
         try:
             tasks = []
-            for (heard, temperature), share, own in zip(asked, shares, generator.spawn(len(asked)), strict=True):
+            for (sound, temperature), share, own in zip(asked, shares, generator.spawn(len(asked)), strict=True):
                 how = Drawing(temperature=temperature)
                 if share:
-                    tasks.append((heard.note, pool.submit(heard.draw, self.proposer, how, share, own, given)))
+                    tasks.append((sound.note, pool.submit(sound.draw, self.proposer, how, share, own, given)))
             for note, task in tasks:
                 presets = in_space(task.result(), self.info.space, synth.space)
                 drawn += [(turn, Candidate(preset, note, "proposer")) for turn, preset in enumerate(presets)]
@@ -90,13 +90,25 @@ class TrainedProposer:
         return Given(preset, np.asarray([parameter.name in locked for parameter in self.info.space.free]))
 
     def hear(self, target: Target) -> list[Heard]:
-        """The sounds of the target at each of the notes that they may be."""
+        """The sounds of the target at each of the notes that they are likely to be.
+
+        The network hears a sound as it is, and is told the note. Of a note beyond those that it has learned from it is
+        told the nearest that is not, and the sound is brought to that pitch.
+
+        Raises:
+            IncompatibleError: the audio model's weights are not those that the proposer has learned from.
+        """
         info, found = self.info, []
         for sound in target.sounds:
-            told = [self.nearest_note(note) for note in sound.notes]
-            above = [note.pitch - other.pitch for note, other in zip(sound.notes, told, strict=True)]
+            longer = sound.note.duration / target.note.duration
+            own = [self.nearest_note(note) for note in sound.notes]
+            above = [note.pitch - other.pitch for note, other in zip(sound.notes, own, strict=True)]
             heard = embed_shifted(sound, info.audio_model, info.audio_model_identity, above, info.seconds)
-            found += [Heard(*one) for one in zip(target.notes, told, heard, strict=True)]
+            of = dict(zip(target.pitches, zip(own, heard, strict=True), strict=True))
+            for note in target.likely_notes:
+                told, embedding = of[note.pitch]
+                held = self.nearest_note(replace(told, duration=note.duration * longer))
+                found.append(Heard(note, held, embedding))
         return found
 
     def nearest_note(self, note: Note) -> Note:
