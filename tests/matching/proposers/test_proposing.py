@@ -96,7 +96,7 @@ def test_what_is_drawn_first_tells_the_notes_at_which_the_rest_is_drawn(trained,
         return drawing(self, of, heard, count, *arguments)
 
     monkeypatch.setattr(TrainedProposer, "propose", noting)
-    unsure = replace(target, pitches=(48, 60, 72), durations=(0.1, 0.8))
+    unsure = replace(target, note=Note(48, 100, 0.1), pitches=(48, 60, 72), durations=(0.1, 0.8))
     match(synth, unsure, Budget(renders=400), sources=Sources(proposer=trained), settings=MatchSettings(drawn=64))
     (scouts, at_first), (rest, then) = asked
     assert (scouts, scouts + rest) == (16, 64)
@@ -105,7 +105,7 @@ def test_what_is_drawn_first_tells_the_notes_at_which_the_rest_is_drawn(trained,
     assert len(then) == 2
     assert set(then) < set(at_first)
     asked.clear()
-    known = replace(target, pitches=(60,), durations=(0.1,))
+    known = replace(target, note=Note(60, 100, 0.1), pitches=(60,), durations=(0.1,))
     match(synth, known, Budget(renders=400), sources=Sources(proposer=trained), settings=MatchSettings(drawn=64))
     assert asked == [(64, [known.note])]
 
