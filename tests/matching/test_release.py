@@ -66,7 +66,14 @@ def test_a_struck_sound_may_have_been_let_go_early_or_held(tmp_path):
     write_audio(tmp_path / "struck.wav", let_go(falling(4.0, 60), 0.3, 80), RATE)
     target = read_target(tmp_path / "struck.wav")
     assert target.note.duration == pytest.approx(0.3, abs=0.03)
-    assert {note.duration for note in target.likely_notes} == {target.note.duration, 3.0}
+    assert {note.duration for note in target.likely_notes} == {target.note.duration, 4.0}
     assert {note.pitch for note in target.likely_notes} == set(target.pitches)
     known = read_target(tmp_path / "struck.wav", duration=0.5)
     assert {note.duration for note in known.likely_notes} == {0.5}
+
+
+def test_a_sound_in_which_no_release_is_heard_is_held_to_its_end(tmp_path):
+    write_audio(tmp_path / "held.wav", falling(2.5, 6), RATE)
+    target = read_target(tmp_path / "held.wav")
+    assert target.note.duration == 2.5
+    assert target.likely_notes == target.notes

@@ -23,7 +23,6 @@ _SILENCE = 1e-4  # Relative to the peak: −80 dB.
 _CLEAR = 0.85  # Periodicity above which the estimated pitch is believed.
 _SHORTEST_HELD, _LONGEST_HELD = 0.02, 600.0
 _USUAL_LENGTHS = (2.0, 3.0)  # Those of the published clips and of NSynth.
-_LONGEST_USUAL = _USUAL_LENGTHS[-1]
 _OTHER_LENGTH = 1.25  # Lengths that differ by less are as good as the same until one is refined.
 
 
@@ -94,11 +93,9 @@ class Target:
 
     @property
     def likely_notes(self) -> list[Note]:
-        """The same, and, where its length is a guess, each of them held as long as is usual too."""
-        likely = [self.note.duration]
-        if len(self.durations) > 1:
-            usual = min(_LONGEST_USUAL, self.seconds)
-            likely += [usual] if max(usual, likely[0]) > _OTHER_LENGTH * min(usual, likely[0]) else []
+        """The same, and, where its length is a guess, each of them held to the end of the sound too."""
+        held, end = self.note.duration, round(self.seconds, 3)
+        likely = (held, end) if len(self.durations) > 1 and end > _OTHER_LENGTH * held else (held,)
         return [replace(note, duration=duration) for note in self.notes for duration in likely]
 
 
@@ -172,8 +169,8 @@ def _possible_pitches(estimated: int, clarity: float) -> tuple[int, ...]:
 
 
 def _possible_durations(audio: NDArray[np.float32]) -> tuple[float, ...]:
-    """How long the key may have been held, likeliest first: until a release that is heard, as usual, or to the end."""
+    """How long the key may have been held, likeliest first: until a release that is heard, to the end, or as usual."""
     seconds = len(audio) / SAMPLE_RATE
     releases = estimate_releases(audio, SAMPLE_RATE)
-    order = [*releases, *reversed(_USUAL_LENGTHS), seconds]
+    order = [*releases, seconds, *_USUAL_LENGTHS]
     return tuple(dict.fromkeys(round(float(np.clip(d, _SHORTEST_HELD, seconds)), 3) for d in order))
