@@ -80,7 +80,7 @@ def propose(
     first = len(scouts)
     proposing.score([*proposing.begun(), *_by_turns(found[:first], own[:first], scouts)])
     notes = list(dict.fromkeys(sound.note for sound in heard))
-    likely = proposing.nearest(notes) if scouts else notes
+    likely = proposing.likeliest(notes) if scouts else notes
     pitches = {note.pitch for note in likely} or set(target.pitches)
     drawn = proposing.drawn([h for h in heard if h.note in likely], settings.drawn - proposing.scouts, _DRAWING_UNTIL)
     rest = _by_turns(found[first:], [c for c in own[first:] if c.note.pitch in pitches], drawn)
@@ -164,7 +164,7 @@ class _Proposing:
             if not keep_going(self.scored):
                 break
 
-    def nearest(self, notes: Sequence[Note]) -> list[Note]:
+    def likeliest(self, notes: Sequence[Note]) -> list[Note]:
         """Those of some notes at which candidates are nearest."""
         return sorted(notes, key=self._distance_at)[:_LIKELY_NOTES]
 
