@@ -1,6 +1,6 @@
 """Matching: from a sound to presets, in stages, within a budget. The best so far is always there.
 
-*Propose* candidates from corpora, from trained networks and at random, render and re-rank them at every note the
+*Propose* candidates from corpora, from trained networks and at random, render and re-rank them at the notes that the
 target may be, *search* by evolution, *refine* by moving single parameters, and *diversify*, so that what is returned
 sounds different.
 """

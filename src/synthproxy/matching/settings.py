@@ -16,7 +16,7 @@ class MatchSettings:
     Args:
         retrieved: presets taken from each corpus.
         random: presets drawn from the space, beside those of the corpora.
-        drawn: presets drawn by a proposer, if there is one, over all notes that the target may be.
+        drawn: presets drawn by a proposer, if there is one: some at all notes that the target may be, most at two.
         temperatures: at which it draws them, an equal share each.
         propose_until: when proposing ends, unless everything has been tried before.
         apart_until: when islands begin to evolve as one.
