@@ -20,6 +20,23 @@ from synthproxy.synths import Synth
 SEED = 7  # Of the fixture ``whole``.
 PATIENCE = 120.0
 POLL = 0.02
+INTERRUPTED = "synthproxy: interrupted; what is finished is kept, the same command continues\n"
+
+HANG = """
+import asyncio, os, signal, threading
+from zarr.core.sync import sync
+from synthproxy.cli import program
+
+async def work() -> None:
+    await asyncio.gather(*(asyncio.sleep(60) for _ in range(3)))
+
+@program.app.command
+def hang() -> None:
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    sync(work())
+
+program.main(["hang"])
+"""
 
 
 def start(path: Path, size: int, workers: int) -> subprocess.Popen[str]:
@@ -95,11 +112,17 @@ def test_ctrl_c_ends_with_one_line_and_code_130_and_the_same_command_continues(
     until(path.exists, process)  # Opening it to look inside could take as long as the work does on a busy machine.
     code, errors = stop(process, signal.SIGINT)
     assert code == 130
-    assert errors == "synthproxy: interrupted; what is finished is kept, the same command continues\n"
+    assert errors == INTERRUPTED
     left = size - len(Corpus.open(path, partial=True))
     assert left > 0
     assert generate(path, synth, model, size=size, seed=SEED, rendering=rendering).made == left
     assert_equal(Corpus.open(path), whole)
+
+
+def test_ctrl_c_in_the_middle_of_a_write_ends_with_one_line() -> None:
+    """Zarr writes in an event loop of its own, which dies with what it was asked for."""
+    ended = subprocess.run([sys.executable, "-c", HANG], capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, ended.stderr) == (130, INTERRUPTED)
 
 
 def test_half_written_shard_is_made_again(

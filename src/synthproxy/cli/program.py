@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"synthproxy: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)
     except KeyboardInterrupt:
+        logging.disable()  # Reads and writes of Zarr that are given up in their middle would tell of it at exit.
         print("synthproxy: interrupted; what is finished is kept, the same command continues", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
