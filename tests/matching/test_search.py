@@ -242,6 +242,27 @@ def test_refinement_ends_where_no_move_helps_and_then_begins_with_the_next(synth
     ).all()
 
 
+def test_refinement_moves_what_is_not_heard_once_a_round(synth, target_preset):
+    names = [parameter.name for parameter in synth.space.free]
+    preset = target_preset.copy()
+    preset[[names.index(f"pitch_eg_level_{stage}") for stage in (1, 2, 3, 4)]] = 0.5
+    level, rates = names.index("op1_output_level"), [names.index(f"pitch_eg_rate_{stage}") for stage in (1, 2, 3, 4)]
+    preset[level] = 0.9
+    target = synth.render(preset, NOTE, 0.8, RATE)
+    preset[level] = 0.4
+    preset = synth.space.snap(preset)
+    bounds = Bounds.of(synth.space, preset, lock=[n for i, n in enumerate(names) if i not in [level, *rates]])
+    with Bench(synth, target, 1, bounds=bounds) as bench:
+        (begin,) = bench.score([Candidate(preset, NOTE, "random")])
+        scored, score = [], bench.score
+        bench.score = lambda candidates: scored.extend(found := score(candidates)) or found  # type: ignore[method-assign]
+        refine(bench, [begin], np.random.default_rng(0), keep_going=within(bench, 400))
+    rounds = 1 + sum(not np.isclose(c.preset[level], preset[level]) for c in scored)
+    for rate in rates:
+        assert 1 <= sum(c.preset[rate] != preset[rate] for c in scored) <= rounds
+    assert len(scored) < 150
+
+
 def test_the_bench_gives_the_same_scores_with_any_number_of_workers(synth, target):
     drawn = random_candidates(synth.space, [NOTE], 12, np.random.default_rng(9))
     scores = []
@@ -315,6 +336,16 @@ def test_a_population_is_no_larger_than_the_renders_bring_together():
     sizes = [settings.within(renders).population for renders in (0, 600, 6_000, 60_000)]
     assert sizes == [64, 64, 100, 256]
     assert SearchSettings(population=32).within(60_000).population == 32
+
+
+def test_evolution_ends_earlier_where_it_has_no_time_to_bring_candidates_together():
+    settings = MatchSettings(search=SearchSettings(least=64, renders_each=60))
+    assert settings.for_renders(64 * 60) == settings.for_renders(64 * 60 + 10)
+    assert settings.for_renders(64 * 60).search_until == settings.search_until
+    short = settings.for_renders(2_000)
+    assert short.search == settings.search.within(2_000)
+    assert settings.propose_until < short.apart_until < short.search_until < settings.search_until
+    assert short.refine_until == settings.refine_until
 
 
 def test_a_match_of_few_renders_searches_with_few_candidates(tmp_path, synth, target):

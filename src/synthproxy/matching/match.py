@@ -167,7 +167,8 @@ def match(
         population = list(start.population) if start else propose(bench, target, sources, settings, generator, going)
         proposal = proposal or (population[0] if population else None)
         stage = "search"
-        search = settings.search.within(budget.expected(bench.renders + (start.renders if start else 0)))
+        settings = settings.for_renders(budget.expected(bench.renders + (start.renders if start else 0)))
+        search = settings.search
         apart_until = min(settings.apart_until, settings.search_until)
         population = evolve(
             bench, population, generator, keep_going=going(apart_until), settings=search, islands=search.islands

@@ -86,6 +86,8 @@ class _Descent:
                 helped.append((place, candidate))
                 self.step[place] = min(GROWS * self.step[place], LARGEST_STEP)
                 self.failures[place] = 0
+            elif candidate.distance == self.best.distance:
+                self.live.discard(place)  # It is not heard, and other steps seldom are either.
             else:
                 self._failed(place)
         helped.sort(key=lambda entry: entry[1].distance)

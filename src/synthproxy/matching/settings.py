@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from synthproxy.matching.budget import Budget
 from synthproxy.matching.search import SearchSettings
 
+_EARLIER = 0.8
+"""How much earlier moves of single parameters begin where evolution has no time."""
+
 
 @dataclass(frozen=True)
 class MatchSettings:
@@ -46,3 +49,15 @@ class MatchSettings:
         if budget.renders is None:
             return self
         return replace(self, drawn=min(self.drawn, math.ceil(self.propose_until * budget.renders)))
+
+    def for_renders(self, renders: float) -> MatchSettings:
+        """The same for about so many renders in all.
+
+        No more candidates are kept than these bring together; where they do not bring even the least number together,
+        evolution ends earlier.
+        """
+        search = self.search.within(renders)
+        if renders >= search.least * search.renders_each:
+            return replace(self, search=search)
+        early, end = _EARLIER * self.apart_until, _EARLIER * self.search_until
+        return replace(self, search=search, apart_until=early, search_until=end)

@@ -39,6 +39,14 @@ def test_fewer_presets_than_notes_and_an_early_end_are_possible(trained, synth, 
     assert 0 < len(some) <= 5 + (len(target.notes) == 1) * 15
 
 
+def test_whoever_has_to_end_early_has_a_little_of_every_note(trained, synth, target):
+    heard = trained.hear(target)
+    answers = iter([True] * (len(heard) - 1))
+    some = trained.propose(synth, heard, 4_000, (0.5,), np.random.default_rng(0), lambda: next(answers, False))
+    assert {c.note for c in some} == {sound.note for sound in heard}
+    assert len(some) < 40 * len(heard)
+
+
 def test_what_is_locked_is_told_to_the_network_in_its_own_space(trained, synth, target, monkeypatch):
     start = synth.space.sample(np.random.default_rng(3), 1)[0]
     bounds = Bounds.of(synth.space, start, lock=["algorithm", "operators.2"])

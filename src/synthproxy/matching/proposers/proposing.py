@@ -22,6 +22,9 @@ from synthproxy.matching.target import Target
 from synthproxy.synths import Note, Synth
 from synthproxy.synths.space import Floats
 
+_AT_ONCE = 32
+"""Presets drawn by one pass of the network: as fast, each, as of many more."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedProposer:
@@ -66,17 +69,20 @@ class TrainedProposer:
         asked = list(product(heard, temperatures))
         given = self._given(synth, bounds) if bounds else None
         shares = [len(share) for share in np.array_split(np.arange(count), len(asked))]
+        # A little of each at a time, so that whoever has to end early has as many of each, and ends soon.
+        parts = sorted((first, n) for n, share in enumerate(shares) for first in range(0, share, _AT_ONCE))
         pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="proposer")
         drawn: list[tuple[int, Candidate]] = []
         try:
             tasks = []
-            for (sound, temperature), share, own in zip(asked, shares, generator.spawn(len(asked)), strict=True):
+            for (first, n), own in zip(parts, generator.spawn(len(parts)), strict=True):
+                (sound, temperature), size = asked[n], min(_AT_ONCE, shares[n] - first)
                 how = Drawing(temperature=temperature)
-                if share:
-                    tasks.append((sound.note, pool.submit(sound.draw, self.proposer, how, share, own, given)))
-            for note, task in tasks:
+                task = pool.submit(sound.draw, self.proposer, how, size, own, given)
+                tasks.append((first, sound.note, task))
+            for first, note, task in tasks:
                 presets = in_space(task.result(), self.info.space, synth.space)
-                drawn += [(turn, Candidate(preset, note, "proposer")) for turn, preset in enumerate(presets)]
+                drawn += [(turn, Candidate(preset, note, "proposer")) for turn, preset in enumerate(presets, first)]
                 if not keep_going():
                     break
         finally:
