@@ -242,7 +242,7 @@ def test_refinement_ends_where_no_move_helps_and_then_begins_with_the_next(synth
     ).all()
 
 
-def test_refinement_moves_what_is_not_heard_once_a_round(synth, target_preset):
+def test_refinement_leaves_alone_what_is_not_heard(synth, target_preset):
     names = [parameter.name for parameter in synth.space.free]
     preset = target_preset.copy()
     preset[[names.index(f"pitch_eg_level_{stage}") for stage in (1, 2, 3, 4)]] = 0.5
@@ -257,10 +257,8 @@ def test_refinement_moves_what_is_not_heard_once_a_round(synth, target_preset):
         scored, score = [], bench.score
         bench.score = lambda candidates: scored.extend(found := score(candidates)) or found  # type: ignore[method-assign]
         refine(bench, [begin], np.random.default_rng(0), keep_going=within(bench, 400))
-    rounds = 1 + sum(not np.isclose(c.preset[level], preset[level]) for c in scored)
-    for rate in rates:
-        assert 1 <= sum(c.preset[rate] != preset[rate] for c in scored) <= rounds
-    assert len(scored) < 150
+    for rate in rates:  # At first, and again when all else has come to its end.
+        assert 1 <= sum(c.preset[rate] != preset[rate] for c in scored) <= 3
 
 
 def test_the_bench_gives_the_same_scores_with_any_number_of_workers(synth, target):
