@@ -17,7 +17,7 @@ from torch.nn.functional import normalize, pad
 from transformers import ClapAudioConfig, ClapAudioModelWithProjection
 
 from synthproxy.audio.features import MelSettings, MelSpectrogram, decibels
-from synthproxy.audio.transformers_models import Hearing
+from synthproxy.audio.published import Hearing
 
 LOG_MEL: Final = MelSettings(
     sample_rate=48_000,

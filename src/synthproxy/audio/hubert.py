@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers import HubertConfig, HubertModel
 
-from synthproxy.audio.transformers_models import Hearing
+from synthproxy.audio.published import Hearing
 
 LEAST_VARIANCE: Final = 1e-7
 

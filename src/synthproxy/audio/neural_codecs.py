@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DacConfig, DacModel, EncodecConfig, EncodecModel
 
-from synthproxy.audio.transformers_models import Hearing
+from synthproxy.audio.published import Hearing
 
 LEAST_LEVEL: Final = 1e-8
 

@@ -90,6 +90,19 @@ def _install(package: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class Hearing:
+    """What a family makes of a configuration: a network still without the weights of its file, and how it hears.
+
+    ``hear`` maps (clips, samples) to (clips, frames, channels); ``shortest`` is the fewest samples it accepts. The
+    network's parts are named as in the weight file.
+    """
+
+    network: nn.Module
+    hear: Callable[[Tensor], Tensor]
+    shortest: int = 1
+
+
+@dataclass(frozen=True, eq=False)
 class PublishedFrames:
     """A published network as a frame model (see :class:`~synthproxy.audio.reductions.FrameModel`).
 

@@ -9,12 +9,13 @@ told in :mod:`~synthproxy.audio.clap`, :mod:`~synthproxy.audio.neural_codecs` an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from synthproxy.audio.published import (
+    Hearing,
     PublishedFrames,
     PublishedModel,
     WeightFile,
@@ -27,7 +28,7 @@ from synthproxy.errors import InvalidInputError, UnavailableError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["MODELS", "Hearing", "TransformersModel", "build"]
+__all__ = ["MODELS", "TransformersModel", "build"]
 
 HUB: Final = "https://huggingface.co"
 FILE_NAMES: Final = ("model.safetensors", "pytorch_model.bin")
@@ -62,19 +63,6 @@ class TransformersModel(PublishedModel):
     def file_names(self) -> tuple[str, ...]:
         """Paths that its weight file may have within a folder of weights: in either of the Hub's formats."""
         return tuple(f"{self.folder}/{name}" for name in FILE_NAMES)
-
-
-@dataclass(frozen=True, eq=False)
-class Hearing:
-    """What a family makes of a configuration: a network still without the weights of its file, and how it hears.
-
-    ``hear`` maps (clips, samples) to (clips, frames, channels); ``shortest`` is the fewest samples it accepts. The
-    network's parts are named as in the weight file.
-    """
-
-    network: nn.Module
-    hear: Callable[[Tensor], Tensor]
-    shortest: int = 1
 
 
 HTSAT_BASE: Final = {
